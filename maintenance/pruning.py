@@ -26,7 +26,7 @@ from runs.states import FINISHED, RunState
 ORPHAN_AGE_SECONDS = 24 * 3600
 TEMPORARY_AGE_SECONDS = 3600
 RANDOM_NAME = re.compile(r"[0-9a-f]{32}")  # of a run's and a dataset's folder
-COPIED_MODEL_NAME = re.compile(r".+-[0-9a-f]{8}")  # policy_training/preparation.py
+COPIED_MODEL_NAME = re.compile(r".+-[0-9a-f]{8}")  # policy_training/imports/preparation.py
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,20 +10,20 @@ from django.utils.translation import gettext
 
 from annotation.models import Prompt, PromptSet
 from learning.interface.options import UserError, load_options
-from policy_training.mixing import (
+from policy_training.model_servers import require_known_server
+from policy_training.models import Policy
+from policy_training.registry import require_unused_name
+from policy_training.rewards import filled_in
+from policy_training.run_kinds import EVALUATE, PPO, PRETRAIN, SAMPLE, SFT
+from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
+from policy_training.supervised.mixing import (
     BRING_DEMONSTRATIONS,
     NothingToMixIn,
     has_training_demonstrations,
     require_training_texts,
 )
-from policy_training.model_servers import require_known_server
-from policy_training.models import Policy
-from policy_training.preferred_answers import PreferredAnswers
-from policy_training.rated_answers import RatedAnswers
-from policy_training.registry import require_unused_name
-from policy_training.rewards import filled_in
-from policy_training.run_kinds import EVALUATE, PPO, PRETRAIN, SAMPLE, SFT
-from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
+from policy_training.supervised.preferred_answers import PreferredAnswers
+from policy_training.supervised.rated_answers import RatedAnswers
 from policy_training.training.config import SampleConfig
 from rewardmodel.models import RewardModel
 from runs.actions import queue_run

@@ -12,12 +12,12 @@ from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training import evaluation_presets as evaluation_preset_module
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
-from policy_training.language_models import language_model_config, sample_config
 from policy_training.models import Policy
-from policy_training.preferred_answers import PreferredAnswers
-from policy_training.rated_answers import RatedAnswers
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
+from policy_training.supervised.options import language_model_config, sample_config
+from policy_training.supervised.preferred_answers import PreferredAnswers
+from policy_training.supervised.rated_answers import RatedAnswers
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.supervised import presets as supervised_presets
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS

@@ -9,8 +9,8 @@ from django.utils.translation import gettext
 
 from annotation.models import Prompt, PromptSet
 from policy_training.forms import EvaluatePolicyForm, LanguageModelForm, PretrainForm, SampleForm
-from policy_training.mixing import BRING_DEMONSTRATIONS, BRING_TEXTS
 from policy_training.sampled_tasks import MAX_RESPONSES
+from policy_training.supervised.mixing import BRING_DEMONSTRATIONS, BRING_TEXTS
 from runs.option_forms.fields import value_at
 from workspace.errors import ActionError
 from workspace.models import Project

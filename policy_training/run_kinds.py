@@ -20,16 +20,16 @@ from learning.interface.record_schemas import (
     TEXTS,
 )
 from policy_training.benchmark_files import parse_tasks
-from policy_training.mixing import require_training_texts
 from policy_training.models import BenchmarkFile, Policy, PolicyBenchmark, PolicyEvaluation
-from policy_training.preferred_answers import (
+from policy_training.registry import add_policy
+from policy_training.sampled_tasks import save_sampled_tasks
+from policy_training.supervised.mixing import require_training_texts
+from policy_training.supervised.preferred_answers import (
     PreferredAnswers,
     mark_preferences_used,
     require_preferred_answers,
 )
-from policy_training.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
-from policy_training.registry import add_policy
-from policy_training.sampled_tasks import save_sampled_tasks
+from policy_training.supervised.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import AdoptConfig, EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.dpo.config import DPOConfig
@@ -311,7 +311,7 @@ EVALUATE = RunKind(
 IMPORT = RunKind(
     name="policy.import",
     label=gettext_noop("Import of a policy"),
-    command="policy_training.importing",
+    command="policy_training.imports.program",
     build_inputs=lambda run: {},
     save_result=lambda run, result: None,  # the import itself is one transaction of the command
     resources=Resources(threads=1),

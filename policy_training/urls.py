@@ -1,7 +1,8 @@
 from django.urls import path
 
-from policy_training import benchmark_views, checkpoint_views, views
-from policy_training.outgoing import POLICIES
+from policy_training import checkpoint_views, views
+from policy_training.benchmarks import views as benchmark_views
+from policy_training.outgoing.views import POLICIES
 from policy_training.serving import views as serving
 from runs.hub.model_pages import archive_view, describe_view, push_view
 

@@ -11,24 +11,24 @@ from annotation.models import TaskResponse
 from annotation.rendering.markdown import render_markdown
 from policy_training import actions
 from policy_training.access import access_policy
-from policy_training.benchmarks import latest_of
-from policy_training.dpo_actions import train_dpo
-from policy_training.dpo_form import TrainDPOForm, preview_dpo
+from policy_training.benchmarks.actions import latest_of
+from policy_training.dpo.actions import train_dpo
+from policy_training.dpo.forms import TrainDPOForm, preview_dpo
 from policy_training.figures import evaluation_figures, policy_figures
 from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
-from policy_training.import_actions import queue_import
-from policy_training.import_form import ImportPolicyForm
+from policy_training.imports.actions import queue_import
+from policy_training.imports.forms import ImportPolicyForm
 from policy_training.merging import MergeForm, merge_policies, merged_from, preview_merge
-from policy_training.model_card import card_text, line_of
 from policy_training.models import Policy
+from policy_training.outgoing.model_card import card_text, line_of
 from policy_training.previews import preview_evaluation, preview_language_model, preview_sampling
-from policy_training.rewarded_forms import (
+from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient
+from policy_training.rewarded.forms import (
     BestOfNForm,
     PolicyGradientForm,
     preview_best_of_n,
     preview_policy_gradient,
 )
-from policy_training.rewarded_training import train_best_of_n, train_policy_gradient
 from policy_training.serving.presentation import serving_context
 from runs.hub.forms import ModelDescriptionForm
 from runs.models import Run

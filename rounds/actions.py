@@ -11,9 +11,9 @@ from django.utils.translation import gettext
 from annotation.batches.actions import reopen_batch
 from annotation.importing.usage import mark_prompts_used
 from annotation.models import Prompt, PromptSet
-from policy_training.mixing import NothingToMixIn, available_ptx
 from policy_training.models import Policy
 from policy_training.rewards import require_rewards
+from policy_training.supervised.mixing import NothingToMixIn, available_ptx
 from rounds.errors import RoundRefused, WrongStage
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import require_lengths, require_readable

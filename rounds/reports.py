@@ -16,9 +16,9 @@ from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, 
 from learning.interface.options import UserError, options_to_dict
 from learning.interface.proportions import wilson_interval
 from learning.interface.training_options import RuntimeOptions
-from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
 from policy_training.rewards import describe_rewards
+from policy_training.supervised.mixing import describe_ptx
 from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, reliability_points
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.head_to_head import HELD_OUT_SETS, OPPONENT_LABELS, pairings_of

@@ -18,7 +18,7 @@ from annotation.rendering import html_cache
 from events.actions import forget_old_deliveries
 from events.background import deliver_in_background
 from events.publishing import publish_events
-from policy_training.outgoing import PUSH as PUSH_POLICY
+from policy_training.outgoing.views import PUSH as PUSH_POLICY
 from policy_training.run_kinds import KINDS as POLICY_KINDS
 from rewardmodel.outgoing import PUSH as PUSH_REWARD_MODEL
 from rewardmodel.run_kinds import RUN_KINDS as REWARD_MODEL_KINDS

@@ -23,7 +23,7 @@ from annotation.writing.works import open_work
 from events.actions import change_webhook, create_webhook
 from events.models import Delivery, Webhook
 from events.publishing import publish_events
-from policy_training.benchmarks import add_benchmark_file
+from policy_training.benchmarks.actions import add_benchmark_file
 from policy_training.models import Policy, PolicyBenchmark
 from rounds.actions import start_round
 from rounds.models import ScheduleFiring

@@ -5,8 +5,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from policy_training.dpo_actions import train_dpo
-from policy_training.dpo_form import TrainDPOForm
+from policy_training.dpo.actions import train_dpo
+from policy_training.dpo.forms import TrainDPOForm
 from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.api.judgments import JudgmentsBody, with_chosen_judgments
 from runs.api.option_forms import PresetsSerializer, asked_by_program, presets_of

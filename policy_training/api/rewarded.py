@@ -11,8 +11,8 @@ from policy_training.api.reward_fields import (
     further_models_field,
     weights_field,
 )
-from policy_training.rewarded_forms import BestOfNForm, PolicyGradientForm
-from policy_training.rewarded_training import train_best_of_n, train_policy_gradient
+from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient
+from policy_training.rewarded.forms import BestOfNForm, PolicyGradientForm
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from runs.api.option_forms import PresetsSerializer, RunBody, asked_by_program, presets_of

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from policy_training.api import benchmarks, checkpoints, dpo, merging, rewarded, views
-from policy_training.outgoing import POLICIES
+from policy_training.outgoing.views import POLICIES
 from runs.api.outgoing import ModelArchive, PushModel
 
 project_urlpatterns = [

@@ -16,7 +16,7 @@ from policy_training.api.reward_fields import (
 )
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
-from policy_training.import_actions import queue_import
+from policy_training.imports.actions import queue_import
 from policy_training.models import Policy, PolicyEvaluation
 from policy_training.registry import describe_policy
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from policy_training.language_models import find_policy, language_model_config
+from policy_training.supervised.options import find_policy, language_model_config
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.models import Project

@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from policy_training.language_models import find_policy
-from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
+from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
+from policy_training.supervised.options import find_policy
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.errors import ActionError
 from workspace.models import Project

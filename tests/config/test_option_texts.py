@@ -5,10 +5,10 @@ import re
 from django.utils import translation
 
 from config.option_texts import option_texts
-from policy_training.dpo_form import TrainDPOForm
+from policy_training.dpo.forms import TrainDPOForm
 from policy_training.forms import EvaluatePolicyForm, LanguageModelForm, SampleForm
 from policy_training.merging import MergeForm
-from policy_training.rewarded_forms import RewardedForm
+from policy_training.rewarded.forms import RewardedForm
 from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
 from rounds.ppo_options import SECTIONS
 from runs.option_forms.forms import PresetForm

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from policy_training.benchmark_files import BadTasksFile, parse_tasks
-from policy_training.benchmarks import add_benchmark_file
+from policy_training.benchmarks.actions import add_benchmark_file
 from policy_training.models import BenchmarkFile, PolicyBenchmark
 from policy_training.run_kinds import BENCHMARK
 from runs.models import Run

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from policy_training import hub_models, preparation
+from policy_training.imports import hub_models, preparation
 from policy_training.models import Policy
 from runs.artifacts import hash_path
 from runs.models import Artifact, Run

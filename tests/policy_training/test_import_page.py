@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from django.urls import reverse
 
-from policy_training import hub_models, preparation
-from policy_training.allowed_models import allowed_folders, require_allowed
-from policy_training.import_run import import_by_run
+from policy_training.imports import hub_models, preparation
+from policy_training.imports.allowed_models import allowed_folders, require_allowed
+from policy_training.imports.execution import import_by_run
+from policy_training.imports.preparation import NotAPolicy
 from policy_training.models import Policy
-from policy_training.preparation import NotAPolicy
 from runs.models import Run
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]

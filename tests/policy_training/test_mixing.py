@@ -5,8 +5,8 @@ from django.core.management import call_command
 
 from annotation.content.actions import NewDemonstration, NewText, add_demonstrations, add_prompts, add_texts
 from annotation.models import Prompt
-from policy_training.mixing import NothingToMixIn, available_ptx, describe_ptx
 from policy_training.run_kinds import PPO, PRETRAIN, SFT
+from policy_training.supervised.mixing import NothingToMixIn, available_ptx, describe_ptx
 from policy_training.training.ppo.config import AlgorithmOptions
 from policy_training.training.ppo.presets import PPO_PRESETS
 from runs.models import Run

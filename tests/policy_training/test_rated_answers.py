@@ -10,9 +10,9 @@ from annotation.importing.actions import import_comparisons, take_back_import
 from annotation.importing.report import ImportRefused
 from annotation.models import Import, Response
 from policy_training.actions import train_sft
-from policy_training.language_models import language_model_config
-from policy_training.rated_answers import RatedAnswers, rated_rows
 from policy_training.run_kinds import SFT
+from policy_training.supervised.options import language_model_config
+from policy_training.supervised.rated_answers import RatedAnswers, rated_rows
 from runs.models import Run
 from workspace.errors import ActionError
 

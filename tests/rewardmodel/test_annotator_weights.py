@@ -16,7 +16,7 @@ from annotation.models import PreferenceDataset
 from annotation.quality.actions import measure_project
 from learning.interface.record_checks import validate_row
 from learning.interface.record_schemas import COMPARISONS
-from policy_training.dpo_actions import train_dpo
+from policy_training.dpo.actions import train_dpo
 from policy_training.models import Policy
 from rewardmodel.forms import TrainRewardModelForm
 from rewardmodel.run_kinds import TRAIN, comparison_inputs

@@ -9,8 +9,8 @@ import yaml
 from django.urls import reverse
 
 from annotation.datasets.actions import freeze_dataset
-from policy_training.model_card import policy_card
 from policy_training.models import Policy
+from policy_training.outgoing.model_card import policy_card
 from rewardmodel.model_card import reward_model_card
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run

@@ -4,8 +4,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from policy_training.benchmarks import add_benchmark_file, benchmark_config, benchmark_policies
-from policy_training.language_models import find_policy
+from policy_training.benchmarks.actions import add_benchmark_file, benchmark_config, benchmark_policies
+from policy_training.supervised.options import find_policy
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User

@@ -5,8 +5,8 @@ from typing import Any
 
 from policy_training.actions import evaluate_policy
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
-from policy_training.language_models import find_policy
-from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
+from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
+from policy_training.supervised.options import find_policy
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError

@@ -7,8 +7,8 @@ from typing import Any
 
 from policy_training.actions import pretrain, train_sft
 from policy_training.management.language_models import add_language_model_arguments, language_model_options
-from policy_training.preferred_answers import PreferredAnswers
-from policy_training.rated_answers import RatedAnswers
+from policy_training.supervised.preferred_answers import PreferredAnswers
+from policy_training.supervised.rated_answers import RatedAnswers
 from workspace.commands import ProjectCommand
 from workspace.criteria import find_criterion
 from workspace.errors import ActionError

@@ -4,10 +4,10 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from policy_training.hub_models import HUB, HubModel, find_folder
-from policy_training.import_actions import import_policy
-from policy_training.preparation import NotAPolicy, adapter_base
-from policy_training.template_values import parse_values
+from policy_training.imports.actions import import_policy
+from policy_training.imports.hub_models import HUB, HubModel, find_folder
+from policy_training.imports.preparation import NotAPolicy, adapter_base
+from policy_training.imports.template_values import parse_values
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 

@@ -1,6 +1,6 @@
 """manage.py push_policy PROJECT NAME OWNER/NAME [--public] [--dry-run] [--token-file FILE]"""
 
-from policy_training.outgoing import POLICIES
+from policy_training.outgoing.views import POLICIES
 from runs.hub.command_line import PushModelCommand
 
 

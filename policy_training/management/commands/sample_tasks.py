@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from policy_training.actions import sample_tasks
-from policy_training.language_models import find_policy, sample_config
+from policy_training.supervised.options import find_policy, sample_config
 from policy_training.training.config import SampleOptions
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.commands import ProjectCommand

@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from policy_training.language_models import find_policy
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
-from policy_training.rewarded_training import best_of_n_config, train_best_of_n
+from policy_training.rewarded.actions import best_of_n_config, train_best_of_n
+from policy_training.supervised.options import find_policy
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from policy_training.dpo_actions import train_dpo
-from policy_training.language_models import find_policy
+from policy_training.dpo.actions import train_dpo
+from policy_training.supervised.options import find_policy
 from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.management.judgments import add_judgment_arguments, asked_judgments, excluded_note
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments

@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from policy_training.language_models import find_policy
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
-from policy_training.rewarded_training import policy_gradient_config, train_policy_gradient
+from policy_training.rewarded.actions import policy_gradient_config, train_policy_gradient
+from policy_training.supervised.options import find_policy
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User

@@ -6,9 +6,9 @@ from typing import Any
 
 from annotation.batches.exclusion import find_batches
 from annotation.models import PromptSet
-from policy_training.mixing import describe_ptx
 from policy_training.models import Policy
-from policy_training.reward_arguments import add_reward_arguments, rewards_from_options
+from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
+from policy_training.supervised.mixing import describe_ptx
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds.actions import start_round
 from rounds.errors import RoundRefused

@@ -6,9 +6,9 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
-from policy_training.allowed_models import allowed_folders
-from policy_training.hub_models import HUB
-from policy_training.template_values import parse_values
+from policy_training.imports.allowed_models import allowed_folders
+from policy_training.imports.hub_models import HUB
+from policy_training.imports.template_values import parse_values
 from workspace.errors import ActionError
 from workspace.forms import StyledFormMixin
 from workspace.models import Project

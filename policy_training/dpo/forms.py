@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy
 
-from policy_training.dpo_actions import dpo_config
+from policy_training.dpo.actions import dpo_config
 from policy_training.forms import PolicyField, policies_of
 from policy_training.models import Policy
 from policy_training.run_kinds import DPO

@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from policy_training.allowed_models import require_allowed
-from policy_training.hub_models import HUB, HubModel, find_folder
-from policy_training.import_actions import import_policy
+from policy_training.imports.actions import import_policy
+from policy_training.imports.allowed_models import require_allowed
+from policy_training.imports.hub_models import HUB, HubModel, find_folder
+from policy_training.imports.preparation import adapter_base
 from policy_training.models import Policy
-from policy_training.preparation import adapter_base
 from runs.models import Run
 
 

@@ -1,4 +1,4 @@
-"""What a run that imports a policy starts: python -m policy_training.importing RUN_DIRECTORY"""
+"""What a run that imports a policy starts: python -m policy_training.imports.program RUN_DIRECTORY"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from runs.site_command import SiteRun, run_site_command
 
 def main(site_run: SiteRun) -> Mapping[str, Any]:
     # The tables can be read only once Django is set up.
-    from policy_training.import_run import import_by_run
+    from policy_training.imports.execution import import_by_run
 
     site_run.say("reading", 0, None)
     policy = import_by_run(site_run.run)

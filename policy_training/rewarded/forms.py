@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from annotation.models import Prompt, PromptSet
 from policy_training.forms import PoliciesField, PolicyField, policies_of
 from policy_training.models import Policy
-from policy_training.rewarded_training import best_of_n_config, policy_gradient_config
+from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
 from policy_training.training.best_of_n import presets as best_of_n_presets

@@ -9,10 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from policy_training.allowed_models import require_allowed
-from policy_training.hub_models import HUB
+from policy_training.imports.allowed_models import require_allowed
+from policy_training.imports.hub_models import HUB
+from policy_training.imports.preparation import NotAPolicy, copy_into_data_dir, prepare_policy
 from policy_training.models import Policy
-from policy_training.preparation import NotAPolicy, copy_into_data_dir, prepare_policy
 from policy_training.registry import add_policy, require_unused_name
 from policy_training.run_kinds import IMPORT
 from runs.actions import queue_run, register_artifact

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from policy_training.preparation import NotAPolicy
+from policy_training.imports.preparation import NotAPolicy
 
 HUB = "hub:"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from policy_training.access import access_policy
-from policy_training.benchmarks import (
+from policy_training.benchmarks.actions import (
     BenchmarkForm,
     add_benchmark_file,
     benchmark_policies,

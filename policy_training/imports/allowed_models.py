@@ -9,8 +9,8 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.translation import gettext
 
-from policy_training.hub_models import HUB, HUB_ID
-from policy_training.preparation import ADAPTER_CONFIG, NotAPolicy
+from policy_training.imports.hub_models import HUB, HUB_ID
+from policy_training.imports.preparation import ADAPTER_CONFIG, NotAPolicy
 
 MAX_DEPTH = 3  # folders below one of the setting's
 MAX_LISTED = 500
