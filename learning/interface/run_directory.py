@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learning.interface.atomic_files import atomic_folder, write_json_atomically
+from learning.interface.former_commands import MOVED
 from learning.interface.options import UserError, options_to_dict
 from learning.interface.plain_files import open_plain, read_tail
 from learning.interface.record_files import write_records
@@ -137,7 +138,8 @@ class RunDirectory:
 
     def command(self) -> str:
         """The module that runs this directory."""
-        return str(self._read_config()["command"])
+        command = str(self._read_config()["command"])
+        return MOVED.get(command, command)
 
     def config(self) -> dict[str, Any]:
         """The options as they were asked for."""

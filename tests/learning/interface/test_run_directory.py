@@ -125,3 +125,16 @@ def test_the_log_tail_is_the_last_lines_and_safe_to_show(run):
 def test_status_of_a_newer_program_is_read_as_far_as_it_is_known(run):
     (run.path / "status.json").write_text('{"outcome": "running", "mood": "fine"}')
     assert run.status() == Status(outcome="running")
+
+
+def test_a_run_of_before_a_module_moved_goes_on_under_its_name_of_now(tmp_path):
+    from learning.interface.former_commands import MOVED
+
+    root = Path(__file__).resolve().parents[3]
+    for before, now in MOVED.items():
+        assert (root / now.replace(".", "/")).with_suffix(".py").is_file()
+        assert not (root / before.replace(".", "/")).with_suffix(".py").exists()
+    run = RunDirectory.create(tmp_path / "run", command="policy_training.training.ppo", config={})
+    assert run.command() == "policy_training.training.ppo.recipe"
+    other = RunDirectory.create(tmp_path / "other", command="rewardmodel.training.train", config={})
+    assert other.command() == "rewardmodel.training.train"

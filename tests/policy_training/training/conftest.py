@@ -45,6 +45,7 @@ from policy_training.training.rollouts.rollouts import RolloutScorer, tokenize_p
 from tests.policy_training.training.ppo_states import build_state
 
 ROOT = Path(__file__).resolve().parents[3]
+TRAINING = ROOT / "policy_training" / "training"
 ANIMALS = ("fox", "owl", "bear", "frog", "whale", "mouse")
 BATCH = BatchOptions(max_prompt_tokens=24, max_response_tokens=16, max_micro_batch_tokens=256)
 FRESH = ModelArchitecture(
@@ -158,6 +159,12 @@ def ppo_config(policy_path: Path, reward_model_path: Path, **changes) -> PPOConf
     return PPOConfig(**(values | changes))
 
 
+def module_of(command: str) -> str:
+    """What runs `ppo`, `sft` ...: a package's recipe, or a module of a package of several."""
+    (path,) = {*TRAINING.glob(f"{command}/recipe.py"), *TRAINING.glob(f"*/{command}.py")}
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
 def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
     schemas = {
         "prompts": PROMPTS,
@@ -169,7 +176,7 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
     }
     return RunDirectory.create(
         path,
-        command=f"policy_training.training.{command}",
+        command=module_of(command),
         config=options_to_dict(config),
         inputs={name: (value, schemas[name]) for name, value in rows.items()},
     )
@@ -185,8 +192,7 @@ def start(command: str, run: RunDirectory, *, processes: int = 1) -> subprocess.
     }
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
     return subprocess.Popen(
-        [sys.executable, "-m", *(torchrun if processes > 1 else []), f"policy_training.training.{command}"]
-        + [str(run.path)],
+        [sys.executable, "-m", *(torchrun if processes > 1 else []), module_of(command), str(run.path)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
