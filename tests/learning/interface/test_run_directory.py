@@ -1,7 +1,9 @@
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from learning.interface.former_commands import MOVED
 from learning.interface.options import UserError
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_schemas import SCORES
@@ -128,8 +130,6 @@ def test_status_of_a_newer_program_is_read_as_far_as_it_is_known(run):
 
 
 def test_a_run_of_before_a_module_moved_goes_on_under_its_name_of_now(tmp_path):
-    from learning.interface.former_commands import MOVED
-
     root = Path(__file__).resolve().parents[3]
     for before, now in MOVED.items():
         assert (root / now.replace(".", "/")).with_suffix(".py").is_file()

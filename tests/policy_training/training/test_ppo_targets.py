@@ -122,7 +122,7 @@ def test_a_critic_may_start_from_the_reference(small_state, policy_path, reward_
         reference=ModelSource(path=str(tmp_path / "other")),
         critic=CriticOptions(init_from="reference"),
     )
-    critic = load_critic(config, state.scorer, state.tokenizer)
+    critic = load_critic(config, state.scorer, state.tokenizer, None)
     expected = backbone(state.reference.model).state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in backbone(critic).state_dict().items())
 

@@ -481,7 +481,7 @@ def test_nothing_to_work_on_is_one_sentence(
         LanguageModelConfig: sft_config(),
     }[options_cls]
     name = "demonstrations" if options_cls is LanguageModelConfig else "prompts"
-    command = module.__name__.rsplit(".", 1)[1]
+    command = module.__name__.removesuffix(".recipe").rsplit(".", 1)[1]
     run = create_run(tmp_path / "run", command, config, **{name: rows})
     with pytest.raises(UserError, match=sentence):
         in_process(module, options_cls, run)
