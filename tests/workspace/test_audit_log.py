@@ -30,7 +30,7 @@ def trail(project, ada, ruth, max_, monkeypatch):
         field = AuditEvent._meta.get_field("created_at")
         with monkeypatch.context() as patched:
             patched.setattr(field, "pre_save", lambda row, add: setattr(row, "created_at", when) or when)
-            patched.setattr("workspace.actions.insert_row", lambda event: event.save())
+            patched.setattr("workspace.actions.insert_unread", lambda event: event.save())
             record_audit(actor=actor, action=action, project=project, target=actor, **details)
         return AuditEvent.objects.latest("pk")
 
