@@ -225,7 +225,7 @@ def sample_response(topic: Topic, rng: random.Random, writer: WriterProfile = TY
     flavour = topic.flavour if rng.random() < writer.right_flavour else _other(FLAVOURS, topic.flavour, rng)
     says_instead = food != topic.food and rng.random() < writer.says_instead
     return _render(
-        _draw_plan(rng, writer), food=food, flavour=flavour, topic=topic, rng=rng, says_instead=says_instead
+        draw_plan(rng, writer), food=food, flavour=flavour, topic=topic, rng=rng, says_instead=says_instead
     )
 
 
@@ -236,7 +236,7 @@ def contrast_pair(
     nothing but the topic can tell a reader, or a reward model, which is better."""
     other = _other(FOODS, topic.food, rng)
     flavour = topic.flavour if rng.random() < writer.right_flavour else _other(FLAVOURS, topic.flavour, rng)
-    plan = _draw_plan(rng, writer)
+    plan = draw_plan(rng, writer)
     seed = rng.getrandbits(64)
     on_topic, off_topic = (
         _render(plan, food=food, flavour=flavour, topic=topic, rng=random.Random(seed))
@@ -299,7 +299,7 @@ def _draw_prompt(pairs: Sequence[tuple[str, str]], purpose: Purpose, rng: random
     return Prompt(text=text, topic=topic, purpose=purpose)
 
 
-def _draw_plan(rng: random.Random, writer: WriterProfile) -> list[str]:
+def draw_plan(rng: random.Random, writer: WriterProfile) -> list[str]:
     """The kinds of sentences of one answer, in order."""
     plan: list[str] = []
     if rng.random() < writer.polite:

@@ -1,0 +1,112 @@
+"""The small world of the experiments, their bookkeeping, and one run of a configuration."""
+
+import json
+import math
+import random
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.experiments import jobs, materials, world
+from benchmarks.experiments.charts import Curve, panels
+from benchmarks.experiments.configurations import CONFIGURATIONS, changed
+from benchmarks.experiments.report import fit, interval, write_report
+from benchmarks.experiments.runs import execute, run_key
+from benchmarks.experiments.studies import STUDIES
+from demo import grammar
+from learning.interface.training_options import ModelSource
+from policy_training.training.ppo.presets import PPO_PRESETS
+
+
+def test_every_answer_that_is_written_stands_for_sentences_of_the_grammar():
+    rng = random.Random(0)
+    for text, food, flavour in world.questions()[:50]:
+        answer = world.write_answer(food, flavour, rng)
+        written = world.render(answer)
+        assert grammar.fluency(written) == 1.0, written
+        assert set(answer.split()) <= set(world.WORDS) and len(text.split()) == 3
+
+
+def test_gold_of_answers_by_hand():
+    asked = "salmon cumin dinner"
+    # Topic 1.5, flavour 0.5, polite 1, a reason 1, a tip 0.5.
+    best = world.gold(asked, "greet0 salmon cumin why1 tip1", ended=True)
+    assert best == pytest.approx(4.5)
+    # Another food: -1 for the topic instead of 1.5.
+    assert world.gold(asked, "greet0 chicken cumin why1 tip1", ended=True) == pytest.approx(best - 2.5)
+    # A reason before any step is no sentence of the world.
+    garbled = "why1 salmon cumin"
+    assert world.gold(asked, garbled, ended=True) < world.gold(asked, "salmon cumin why1", ended=True)
+    assert world.gold(asked, garbled, ended=False) < world.gold(asked, garbled, ended=True)
+
+
+def test_held_out_questions_are_the_same_at_every_call():
+    rows = world.prompt_rows(world.questions())
+    assert len(rows) == 320 and sum(row["split"] == "validation" for row in rows) == 128
+    assert rows == world.prompt_rows(world.questions())
+
+
+def test_a_changed_option_lies_at_its_path_and_an_unknown_one_is_refused():
+    config = PPO_PRESETS["ppo_max"].config(ModelSource(path="policy"), "reward_model")
+    other = changed(config, {"reward.normalize": False, "reward.clip_range": None, "rollout.steps": 3})
+    assert (other.reward.normalize, other.reward.clip_range, other.rollout.steps) == (False, None, 3)
+    assert other.algorithm == config.algorithm and config.reward.normalize
+    with pytest.raises(KeyError, match="no option 'rewardd'"):
+        changed(config, {"rewardd.clip_range": 1})
+
+
+def test_every_study_has_its_configurations_and_every_configuration_a_study():
+    used = {name for study in STUDIES.values() for name in study.configurations}
+    assert used == set(CONFIGURATIONS)
+
+
+def test_what_has_run_is_not_run_again_and_half_a_line_is_nothing(tmp_path):
+    names = STUDIES["collapse"].configurations
+    assert [job[:2] for job in jobs.missing(["collapse"], 2, tmp_path)] == [
+        (name, seed) for seed in range(2) for name in names
+    ]
+    row = json.dumps({"key": run_key(CONFIGURATIONS["max"], 1)})
+    (tmp_path / "results.jsonl").write_text(f"{row}\n{row[:20]}")
+    left = [job[:2] for job in jobs.missing(["collapse"], 2, tmp_path)]
+    assert ("max", 1) not in left and len(left) == 3
+
+
+def test_the_fit_finds_the_curve_it_was_given():
+    alpha, beta = fit([(d / 4, d / 4 * (1.3 - 0.7 * math.log(d / 4))) for d in range(1, 40)])
+    assert alpha == pytest.approx(1.3) and beta == pytest.approx(0.7)
+
+
+def test_an_interval_holds_the_mean_and_grows_with_the_spread():
+    low, high = interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert 1.0 < low < 3.0 < high < 5.0
+    assert interval([2.0, 2.0]) == (2.0, 2.0)
+
+
+def test_a_picture_is_xml_and_names_its_curves():
+    curve = Curve([1, 2, 3], [0.0, 1.0, -1.0], [-1.0, 0.0, -2.0], [1.0, 2.0, 0.0])
+    picture = ElementTree.fromstring(panels("Gold & <proxy>", "step", [("one", {"a < b": curve})]))
+    texts = [element.text for element in picture.iter() if element.text]
+    assert "Gold & <proxy>" in texts and "a < b" in texts and "step 3" in texts
+
+
+@pytest.mark.slow
+def test_one_run_is_measured_from_outside_and_reported(tmp_path, monkeypatch):
+    monkeypatch.setattr(materials, "ANSWERS_A_PROMPT", 4)
+    made = materials.Materials(tmp_path / "materials")
+    made.folder.mkdir()
+    made.prepare()
+    configuration = CONFIGURATIONS["max"]
+    short = configuration.changes | {"rollout.steps": 2, "critic.max_pretraining_updates": 4}
+    row = execute(type(configuration)("max", "ppo_max", short, labels=100), 0, tmp_path)
+    assert len(row["steps"]) == 2 and not list((tmp_path / "runs").iterdir())
+    # The first answers are the fine-tuned policy's: its gold, measured from the answers it was sampled for.
+    usual = [
+        world.gold(answer["prompt"][-1]["content"], answer["text"], ended=answer["ended"])
+        for answer in made.answers()
+    ]
+    assert row["steps"][0]["gold"] == pytest.approx(sum(usual) / len(usual), abs=0.6)
+    assert row["text_perplexity"] > 1.0 and row["steps"][0]["kl"] == pytest.approx(0.0, abs=1e-3)
+    row |= {"key": run_key(configuration, 0)}
+    write_report([row], tmp_path / "report", tmp_path)
+    page = (tmp_path / "report" / "README.md").read_text()
+    assert "| max | 1 |" in page and (tmp_path / "report" / "collapse.svg").is_file()
