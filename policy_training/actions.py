@@ -8,6 +8,7 @@ from typing import Any, Literal
 from django.db import transaction
 from django.utils.translation import gettext
 
+from annotation.content.held_out import held_out_of
 from annotation.models import Prompt, PromptSet
 from learning.interface.options import UserError, load_options
 from policy_training.model_servers import require_known_server
@@ -345,7 +346,8 @@ def evaluate_policy(
     prompts: int | None = None,
     processes: int = 1,
 ) -> Run:
-    """Queue sampling on a prompt set's prompts, scored by a reward model, with the KL to `reference` (None: no KL).
+    """Queue sampling on prompts of a set that no training has seen (the first `prompts` of them), scored by a reward
+    model, with the KL to `reference` (None: no KL).
 
     `config` is EvaluateConfig as a mapping without the models; further reward models have their names in it. Raises
     ActionError.
@@ -359,10 +361,16 @@ def evaluate_policy(
             )
     if prompts is not None and prompts < 1:
         raise ActionError(gettext("The number of prompts must be at least 1."), code="no_prompts")
-    chosen = list(prompt_set.prompts.order_by("pk").values_list("external_id", flat=True)[:prompts])
+    held_out = held_out_of(prompt_set).order_by("pk")
+    chosen = list(held_out.values_list("external_id", flat=True)[:prompts])
     if not chosen:
         raise ActionError(
-            gettext("The prompt set “%(name)s” is empty.") % {"name": prompt_set.name}, code="no_prompts"
+            gettext(
+                "No prompt of “%(name)s” is held out from training. Take a set kept for evaluation, or one with "
+                "prompts of the validation or test side."
+            )
+            % {"name": prompt_set.name},
+            code="no_prompts",
         )
     config, further = filled_in(project, config)
     return queue_run(

@@ -324,7 +324,7 @@ class EvaluatePolicyForm(RewardPartsFields, PresetForm):
         min_value=1,
         max_value=MAX_PROMPTS,
         label=gettext_lazy("How many of its prompts"),
-        help_text=gettext_lazy("Empty: all of them."),
+        help_text=gettext_lazy("Of those that no training has seen. Empty: all of these."),
     )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from annotation.models import Demonstration, Prompt, PromptSet, PromptSetMember, Task
+from annotation.content.held_out import HELD_OUT_SETS, met_by_trainings
+from annotation.models import Demonstration, Prompt, PromptSet, Task
 from policy_training.models import Policy
 from policy_training.training.config import DecodingOptions, SampleOptions
 from rounds.models import Round
@@ -17,7 +18,6 @@ from rounds.plans import FIRST_POLICY, HUMAN_REFERENCE, PREVIOUS_POLICY, RoundPl
 from rounds.starting_models import first_policy
 from workspace.models import Project
 
-HELD_OUT_SETS = (PromptSet.Purpose.EVALUATION, PromptSet.Purpose.ANCHOR)
 # How an opponent is called on pages, beside its name.
 OPPONENT_LABELS: Mapping[str, str] = {
     PREVIOUS_POLICY: "the policy before",
@@ -146,14 +146,8 @@ def held_out_prompts(project: Project, prompt_set: PromptSet) -> list[Prompt]:
     each, those that were in no head-to-head pair yet come first.
     """
     kept = Prompt.objects.filter(project=project, prompt_sets__purpose__in=HELD_OUT_SETS).distinct()
-    trainable = kept.filter(split=Prompt.Split.TRAIN)
     # Evaluation prompts on the training side that a training may have met all the same.
-    other_sets = PromptSet.objects.filter(project=project).exclude(purpose__in=HELD_OUT_SETS)
-    met = {
-        *trainable.filter(pk__in=PromptSetMember.objects.filter(prompt_set__in=other_sets).values("prompt")),
-        *trainable.filter(pk__in=Demonstration.objects.filter(project=project).values("prompt")),
-        *trainable.filter(pk__in=Task.objects.filter(purpose=Task.Purpose.NORMAL).values("prompt")),
-    }
+    met = set(met_by_trainings(kept, project))
     evaluation = [prompt for prompt in kept if prompt not in met]
     known = {prompt.pk for prompt in kept}
     sides = {

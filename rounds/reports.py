@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from annotation.batches.progress import BatchProgress, batch_progress
+from annotation.content.held_out import HELD_OUT_SETS
 from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task, TaskResponse
 from learning.interface.options import UserError, options_to_dict
 from learning.interface.proportions import wilson_interval
@@ -21,7 +22,7 @@ from policy_training.rewards import describe_rewards
 from policy_training.supervised.mixing import describe_ptx
 from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, reliability_points
 from rewardmodel.models import ResponseScore, RewardModel
-from rounds.head_to_head import HELD_OUT_SETS, OPPONENT_LABELS, pairings_of
+from rounds.head_to_head import OPPONENT_LABELS, pairings_of
 from rounds.models import Round, Stage
 from rounds.plans import HUMAN_REFERENCE, load_plan
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message

@@ -230,7 +230,9 @@ class EvaluatePolicyBody(RunBody):
     )
     prompt_set = serializers.IntegerField(**KEY)
     prompts = serializers.IntegerField(
-        required=False, help_text="How many of its prompts; none: all.", **(NATURAL | {"min_value": 1})
+        required=False,
+        help_text="How many of its prompts that no training has seen; none: all of these.",
+        **(NATURAL | {"min_value": 1}),
     )
 
 

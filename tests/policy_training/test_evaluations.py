@@ -5,6 +5,8 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from learning.interface.run_directory import RunDirectory
+from policy_training.actions import evaluate_policy
+from policy_training.evaluation_presets import evaluation_config
 from policy_training.figures import policy_figures
 from policy_training.models import Policy, PolicyEvaluation
 from policy_training.run_kinds import EVALUATE
@@ -15,14 +17,19 @@ from tests.policy_training.test_forms import same, shown, started
 from tests.policy_training.training.conftest import in_process, reward_model_path  # noqa: F401
 from tests.rewardmodel.test_actions import judge  # noqa: F401
 from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
+from workspace.errors import ActionError
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
 
 @pytest.mark.parametrize("preset", ["plain", "secrets"])
 def test_command_and_form_ask_the_same(client, policy, model, project, max_, write_rows, preset):  # noqa: F811
-    path = write_rows([{"prompt": f"Which animal is {n}?"} for n in range(3)], "asked.jsonl")
-    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    # Those of the training side are left out.
+    splits = ("train", "test", "validation", "test", "train")
+    rows = [{"prompt": f"Which animal is {n}?", "split": split} for n, split in enumerate(splits)]
+    call_command(
+        "import_prompts", "kitchen", write_rows(rows, "asked.jsonl"), "--prompt-set", "asked", verbosity=0
+    )
     client.force_login(max_)
     address = reverse("policies:evaluate", args=["kitchen"])
     sent = shown(client, address, preset=preset, policy=policy.pk, reward_model=model.pk, reference=policy.pk)
@@ -39,6 +46,39 @@ def test_command_and_form_ask_the_same(client, policy, model, project, max_, wri
     assert drawn == ([1.0, 1.0, 1.0] if preset == "plain" else [0.9, 0.8, 1.1])
     if preset == "plain":
         execute_and_look(client, run, policy, model)
+
+
+def test_prompts_that_were_trained_on_measure_nothing(policy, model, project, max_, write_rows):  # noqa: F811
+    rows = [{"prompt": f"Which animal is {n}?", "split": "train"} for n in range(3)]
+    for purpose in ("policy", "evaluation"):
+        file = write_rows(rows, f"{purpose}.jsonl")
+        call_command(
+            "import_prompts", "kitchen", file, "--prompt-set", purpose, "--purpose", purpose, verbosity=0
+        )
+
+    def queue(name):
+        run = evaluate_policy(
+            actor=max_, project=project, policy=policy, reward_model=model, config=evaluation_config("plain"),
+            prompt_set=project.prompt_sets.get(name=name),
+        )  # fmt: skip
+        return run.parameters["prompt_ids"]
+
+    # The same prompts stand in a set that is trained on and in one kept for evaluation.
+    for name in ("policy", "evaluation"):
+        with pytest.raises(ActionError, match="held out from training"):
+            queue(name)
+    file = write_rows([{"prompt": "Kept?", "split": "train", "prompt_id": "kept"}], "more.jsonl")
+    call_command(
+        "import_prompts",
+        "kitchen",
+        file,
+        "--prompt-set",
+        "evaluation",
+        "--purpose",
+        "evaluation",
+        verbosity=0,
+    )
+    assert queue("evaluation") == ["kept"]
 
 
 def execute_and_look(client, run, policy, model):  # noqa: F811

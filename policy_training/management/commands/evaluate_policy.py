@@ -20,7 +20,9 @@ class Command(ProjectCommand):
         parser.add_argument("policy")
         parser.add_argument("--reward-model", required=True, metavar="NAME")
         parser.add_argument("--prompt-set", required=True, metavar="NAME")
-        parser.add_argument("--prompts", type=int, help="how many of its prompts (default: all)")
+        parser.add_argument(
+            "--prompts", type=int, help="how many of its prompts that no training has seen (default: all)"
+        )
         parser.add_argument("--reference", metavar="POLICY", help="measure the KL to it (default: no KL)")
         parser.add_argument("--preset", default="plain", choices=sorted(EVALUATION_PRESETS))
         add_reward_arguments(parser)
