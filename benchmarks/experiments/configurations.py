@@ -158,7 +158,7 @@ def _all() -> list[Configuration]:
         # Samples used again, with and without a ratio.
         *(
             Configuration(
-                f"A2C, {epochs} epochs",
+                f"A2C, {epochs} epoch{'s' * (epochs > 1)}",
                 "a2c_repeated",
                 changes=FULL_STEP | {"algorithm.ppo_epochs": epochs, "reward.kl_coefficient": 0.05},
             )
@@ -166,7 +166,7 @@ def _all() -> list[Configuration]:
         ),
         *(
             _vanilla(
-                f"clipped ratio, {epochs} epochs",
+                f"clipped ratio, {epochs} epoch{'s' * (epochs > 1)}",
                 changes=FULL_STEP | {"algorithm.ppo_epochs": epochs, "reward.kl_coefficient": 0.05},
             )
             for epochs in (1, 2, 4, 8, 16)

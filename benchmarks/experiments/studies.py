@@ -103,11 +103,11 @@ STUDIES: Mapping[str, Study] = {
         "(Schulman et "
         "al. 2017).",
         (
-            "A2C, 1 epochs",
+            "A2C, 1 epoch",
             "A2C, 2 epochs",
             "A2C, 4 epochs",
             "A2C, 8 epochs",
-            "clipped ratio, 1 epochs",
+            "clipped ratio, 1 epoch",
             "clipped ratio, 2 epochs",
             "clipped ratio, 4 epochs",
             "clipped ratio, 8 epochs",
@@ -125,7 +125,7 @@ STUDIES: Mapping[str, Study] = {
             "REINFORCE",
             "RLOO",
             "GRPO",
-            "A2C, 1 epochs",
+            "A2C, 1 epoch",
             "max",
             "max, value on the policy's trunk",
         ),
