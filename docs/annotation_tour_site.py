@@ -21,6 +21,7 @@ from annotation.conversation.batches import LivePlan, open_live_batch
 from annotation.importing.actions import import_comparisons
 from annotation.models import Batch
 from annotation.quality.actions import measure_project
+from annotation.writing.works import open_work
 from demo import constants, grammar
 from learning.interface.options import options_to_dict
 from policy_training.actions import train_sft
@@ -139,6 +140,21 @@ RANKED: Sequence[tuple[str, Sequence[str]]] = [
         ],
     ),
 ]
+DIALOGUES = [
+    (
+        "Most often it has risen too long or too short. How does the dough look when you bake it?",
+        "It is very soft and runs to the sides.",
+        "Then it has risen too long, or it holds too much water. Bake it an hour earlier, and take 5 % less water; if "
+        "it springs back slowly when you press it with a finger, it is ready.",
+    ),
+    (
+        "Use more yeast.",
+        "It is sourdough, there is no yeast in it.",
+        "You are right. Feed the starter twice the day before, and bake when it has doubled within six hours.",
+        "And the shape?",
+        "Let it rise in a basket, and bake it in a closed pot.",
+    ),
+]
 SUMMARIES = [
     (
         "Summarise: The city council voted on Tuesday, 7 to 4, to close Mill Street to cars on Sundays from May until "
@@ -173,6 +189,8 @@ class Site:
     rankings: Project
     ratings: Project
     live: Project
+    dialogues: Project
+    writing: Project
     training: Run
 
 
@@ -196,7 +214,43 @@ def make_site(password: str) -> Site:
     )
     add_batch(manager, ratings, "Summaries", [(ask(text), [summary]) for text, summary in SUMMARIES])
     live = project("Talking about cooking", "Which answer is better?")
-    return Site(manager, annotator, pairs, rankings, ratings, live, start_training(manager, live))
+    dialogues = project("Whole conversations", "Which conversation helps more?")
+    add_dialogues(manager, dialogues)
+    writing = project("Prompts to write", "Which answer is better?")
+    open_work(
+        actor=manager, project=writing, name="Questions about rice", kind="prompt", prompt_kind="plain", items=5,
+        instruction="Ask for something you would really like to know. One question, in your own words.",
+    )  # fmt: skip
+    training = start_training(manager, live)
+    return Site(manager, annotator, pairs, rankings, ratings, live, dialogues, writing, training)
+
+
+def add_dialogues(actor: User, project: Project) -> Batch:
+    """Two conversations that begin alike, compared whole."""
+    batch = create_batch(
+        actor=actor,
+        project=project,
+        criterion=project.criteria.get(),
+        name="Conversations",
+        responses_per_task=2,
+    )
+    messages = [{"role": "user", "content": "My sourdough bread comes out flat. What can I do?"}]
+    [prompt] = add_prompts(actor=actor, project=project, rows=[{"messages": messages}])
+    source = get_or_create_source(actor=actor, project=project, kind="policy", name="written for the tour")
+    rows = [
+        NewResponse(
+            prompt=prompt,
+            source=source,
+            text="",
+            turns=[
+                {"role": ("assistant", "user")[place % 2], "content": text} for place, text in enumerate(said)
+            ],
+        )
+        for said in DIALOGUES
+    ]
+    responses = add_responses(actor=actor, project=project, rows=rows)
+    add_tasks(actor=actor, batch=batch, tasks=[NewTask(prompt=prompt, responses=responses)])
+    return open_batch(actor=actor, batch=batch)
 
 
 def add_batch(

@@ -31,7 +31,7 @@ DESKTOP, PHONE, SMALL_PHONE = (1280, 800), (390, 780), (320, 640)
 QUALITY = 82  # of the WebP: letters stay sharp
 TALLEST = 2200  # pixels of a picture of a whole page
 MAX_SECONDS = 900
-PARTS = ("desk", "quality", "live")
+PARTS = ("desk", "dialogues", "writing", "quality", "live")
 
 
 class Camera:
@@ -216,6 +216,35 @@ def record_conversation(camera: Camera, project: "Project", who: str) -> None:
     camera.take(page, "live-second-turn-phone", PHONE, whole=True)
 
 
+def record_dialogues(camera: Camera, project: "Project", who: str) -> None:
+    page = camera.open(who, work(project))
+    page.wait_for_selector(".task")
+    page.keyboard.press("2")
+    camera.take(page, "dialogues", whole=True)
+    camera.take(page, "dialogues-phone", PHONE, "dark", whole=True)
+    page = camera.open(who, work(project), locale="de-DE")
+    page.wait_for_selector(".task")
+    camera.take(page, "dialogues-in-german-phone", SMALL_PHONE)
+
+
+def record_writing(camera: Camera, project: "Project", writer: str, checker: str) -> None:
+    page = camera.open(writer, f"/projects/{project.slug}/annotate/writing/")
+    page.locator("main form button[type=submit]").first.click()
+    page.wait_for_url("**/annotate/writing/*-*/")
+    page.locator("#turn-1").fill("How long does cooked rice keep in the fridge?")
+    camera.take(page, "writing")
+    camera.take(page, "writing-phone", SMALL_PHONE, "dark")
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    page.locator("#writing button[type=submit]").click()
+    page.wait_for_selector("main h2")
+    page = camera.open(checker, f"/projects/{project.slug}/annotate/written/to-check/")
+    page.locator("main .recent-prompt a").first.click()
+    page.wait_for_url("**/texts/*/")
+    camera.take(page, "writing-checked")
+    page = camera.open(checker, page.url.removeprefix(camera.address), locale="de-DE")
+    camera.take(page, "writing-checked-in-german-phone", SMALL_PHONE, "dark")
+
+
 def record_quality(camera: Camera, project: "Project", who: str, name: str) -> None:
     quality = f"/projects/{project.slug}/annotate/quality/"
     page = camera.open(who, quality)
@@ -267,6 +296,10 @@ def record(folder: Path, data: Path | None, parts: list[str], chromium: str, tem
             record_rankings(camera, site.rankings, annotator)
             record_ratings(camera, site.ratings, annotator)
             record_history(camera, site.pairs, site.ratings, annotator)
+        if "dialogues" in parts:
+            record_dialogues(camera, site.dialogues, annotator)
+        if "writing" in parts:
+            record_writing(camera, site.writing, annotator, manager)
         if "quality" in parts and data is not None:
             for name, title, read in (
                 ("tulu", "Tulu 1, published judgments", site_module.tulu_records),
