@@ -72,7 +72,7 @@ def _panel(
         f'<text x="{left}" y="{top - 8}" fill="#222" font-weight="600">{escape(label)}</text>',
         f'<path d="M{left},{top}V{top + HEIGHT}H{left + WIDTH}" fill="none" stroke="#888"/>',
         f'<text x="{left + WIDTH}" y="{top + HEIGHT + 14}" fill="#555" text-anchor="end">'
-        f"{escape(x_label)} {end:g}</text>",
+        f"{escape(x_label)} {end:.3g}</text>",
     ]
     for value in (low, high):
         y = float(at(begin, value).split(",")[1])
