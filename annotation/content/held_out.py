@@ -24,4 +24,4 @@ def held_out_of(prompt_set: PromptSet) -> QuerySet[Prompt]:
     prompts = prompt_set.prompts.all()
     if prompt_set.purpose not in HELD_OUT_SETS:
         return prompts.exclude(split=Prompt.Split.TRAIN)
-    return prompts.exclude(pk__in=met_by_trainings(Prompt.objects.all(), prompt_set.project).values("pk"))
+    return prompts.exclude(pk__in=met_by_trainings(prompts, prompt_set.project).values("pk"))

@@ -52,6 +52,13 @@ class Configuration:
         return changed(config, changes | dict(self.changes))
 
 
+def has_kl_penalty(config: Any) -> bool:
+    """In the reward or in the loss; 0.001 a token, which holds nothing here, counts as none."""
+    return bool(
+        max(config.reward.kl_coefficient, getattr(config.algorithm, "kl_loss_coefficient", 0.0)) >= 0.01
+    )
+
+
 def changed(options: Any, changes: Changes) -> Any:
     """Frozen options with values at dotted paths replaced; a part's values are all set before it is checked."""
     own: dict[str, Any] = {}

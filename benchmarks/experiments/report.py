@@ -57,14 +57,14 @@ INTRODUCTION = """# The experiments of Secrets of RLHF I, in a small world
 
 The world is the demonstration's in shorthand (`benchmarks/experiments/world.py`): 320 questions, 128 of them held
 out; a Llama of 2 layers and width 48, fine-tuned on 4,000 written answers; a proxy reward model from 1,000 labels
-of a judge who agrees with gold on about 84 % of the pairs; 40 steps of 128 answers by the product's own recipes. A
-seed decides labels, reward model and noise. *Gold* is the judge without noise: 1.75 points for the fine-tuned
-policy, at most 4.75. Learning rates are ours (1e-3, the critic's 3.3 times that); all else is as the presets have
-it. Nothing was tuned after a result.
+of a judge who agrees with gold on 82 % of the pairs; 40 steps of 128 answers by the product's own recipes. A seed
+decides labels, reward model and noise. *Gold* is the judge without noise: 1.75 points for the fine-tuned policy, at
+most 4.75. Learning rates are ours (1e-3, the critic's 3.3 times that); all else is as the presets have it. Nothing
+was tuned after a result.
 
 Columns: *gold* on held-out questions at the end, with the 95 % interval of the mean over seeds (bootstrap); *best
 gold* of a step on the way, on training questions; *KL* to the fine-tuned policy in nats an answer; *text* is the
-perplexity of held-out pretraining text, 2.0 before. In pictures: mean over seeds, shaded from the smallest to the
+perplexity of held-out pretraining text, 2.1 before. In pictures: mean over seeds, shaded from the smallest to the
 largest."""
 
 TAILS = """## Where the reward's tail comes from
@@ -218,7 +218,6 @@ def _over_optimisation(by_name: dict[str, list[Row]], report: Path) -> str:
 def _predictors(rows: Sequence[Row]) -> str:
     if len(rows) < 20:
         return ""
-    golds = [row["end"]["gold"] for row in rows]
     measures: dict[str, Callable[[Row], float]] = {
         "proxy reward": lambda row: row["end"]["proxy"],
         "KL": lambda row: row["end"]["kl"],
@@ -226,18 +225,32 @@ def _predictors(rows: Sequence[Row]) -> str:
         "perplexity": lambda row: row["end"]["perplexity"],
         "accuracy of the reward model": lambda row: row["accuracy"],
     }
-    lines = []
+    groups = {
+        "all runs": rows,
+        "with a KL penalty": [row for row in rows if row["kl_penalty"]],
+        "without": [row for row in rows if not row["kl_penalty"]],
+    }
+    lines = [
+        f"| at the end of a run | {' | '.join(f'{name} ({len(group)})' for name, group in groups.items())} |"
+    ]
+    lines.append("|---" * (len(groups) + 1) + "|")
     for name, of in measures.items():
-        values = [of(row) for row in rows]
-        low, high = _correlation_interval(values, golds)
-        lines.append(f"| {name} | {spearmanr(values, golds).statistic:.2f} ({low:.2f} to {high:.2f}) |")
+        cells = [
+            _correlation([of(row) for row in group], [row["end"]["gold"] for row in group])
+            for group in groups.values()
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return (
         "## Which measure tells how good a policy is\n\n"
-        f"Spearman's correlation with gold at the end, over all {len(rows)} runs (95 % by bootstrap over runs).\n\n"
+        "Spearman's correlation with gold at the end (95 % by bootstrap over runs).\n\n"
         + (f"*Here:* {FOUND_ALL['predictors']}\n\n" if FOUND_ALL.get("predictors") else "")
-        + "| at the end of a run | correlation with gold |\n|---|---|\n"
         + "\n".join(lines)
     )
+
+
+def _correlation(values: Sequence[float], golds: Sequence[float]) -> str:
+    low, high = _correlation_interval(values, golds)
+    return f"{spearmanr(values, golds).statistic:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _correlation_interval(values: Sequence[float], golds: Sequence[float]) -> tuple[float, float]:

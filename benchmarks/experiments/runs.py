@@ -21,6 +21,7 @@ from benchmarks.experiments.configurations import (
     RESPONSES,
     STEPS,
     Configuration,
+    has_kl_penalty,
 )
 from benchmarks.experiments.materials import ARCHITECTURE, BATCH, Materials, run_in_process
 from learning.interface.record_schemas import PROMPTS, TEXTS
@@ -105,6 +106,7 @@ def execute(configuration: Configuration, seed: int, folder: Path) -> dict[str, 
         metrics = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
         row |= {
             "accuracy": accuracy,
+            "kl_penalty": has_kl_penalty(options),
             "steps": _curve(metrics, kept[:-1]),
             "end": _summary(kept[-1][1])
             | {

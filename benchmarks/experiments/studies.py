@@ -231,8 +231,9 @@ FOUND_ALL: Mapping[str, str] = {
         "fit is led by the depth of the fall."
     ),
     "predictors": (
-        "KL tells most, and the proxy reward is worse than useless without it: over all configurations a "
-        "higher proxy at the end goes with lower gold. Half of the configurations have no penalty; among "
-        "those that have one the range of KL is small. Perplexity and the reward model's accuracy say little."
+        "KL tells most, with a penalty and without. The proxy reward that was trained on says the less the "
+        "further a policy has gone: over all runs, and most without a penalty, a higher proxy at the end goes "
+        "with lower gold. Length tells a collapse where nothing holds the policy, and nothing where a penalty "
+        "does; there the accuracy of the reward model says something. Perplexity says little in either."
     ),
 }

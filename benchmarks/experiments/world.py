@@ -5,7 +5,7 @@ parameters learns to answer within half a minute and a whole PPO run takes ten s
 a reason. `render` writes the sentences out, and demo.gold_judge scores them unchanged. Words that say nothing there (a
 method, a reason before any step) count as garbled, as in the demonstration.
 
-The sizes were chosen once, on two trial runs of `ppo_vanilla` and `ppo_max`, and are the same for all studies.
+Sizes and learning rates are the first that were tried, and are the same for all studies.
 """
 
 import random
