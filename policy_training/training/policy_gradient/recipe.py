@@ -47,21 +47,25 @@ from policy_training.training.ppo.experience import (
     reward_metrics,
     step_rewards,
 )
-from policy_training.training.ppo.reports import evaluate, log_samples, sampling_request
+from policy_training.training.ppo.reports import (
+    evaluate,
+    evaluate_start,
+    evaluate_step,
+    log_samples,
+    result_of,
+    sampling_request,
+)
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
-from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report, scorer_state
-from policy_training.training.rollouts.measures import thinned
+from policy_training.training.rewards.sources import load_scorer, scorer_state
 from policy_training.training.rollouts.rewards import KLController, RunningMoments, compute_token_rewards
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
-    PolicyEvaluation,
     Prompt,
     Rollout,
     RolloutScorer,
     cut_notes,
     generate_rollouts,
-    model_source_sha256s,
     self_check_examples,
     tokenize_prompts,
 )
@@ -122,17 +126,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     step = checkpoints.resume()
     if step == 0:
         context.set_status(stage="evaluating", step=0, steps_total=steps_total)
-        measure_scales(
-            state.scorer,
-            state.policy,
-            state.train_prompts,
-            sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/normalization"),
-            distributed=state.distributed,
-            before_token=context.require_current,
-        )
-        before, rollouts = evaluate(state)
-        progress.initial_evaluation = before.as_dict()
-        progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+        evaluate_start(state)
     context.set_status(notes=[*notes, *alarms.notes])
     raised = list(alarms.notes)  # what a run that ends early ends for
     ends_early = context.run_directory.is_asked_to_end()
@@ -145,10 +139,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         metrics, rollouts = gradient_step(state, step)
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0:
-            evaluation, evaluated = evaluate(state)
-            metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
-            metrics["eval_scores"] = thinned([rollout.score for rollout in evaluated])
-            metrics |= {f"eval_score_{name}": mean for name, mean in evaluation.parts.items()}
+            metrics |= evaluate_step(state)
         if step == 1:
             metrics["initial_scores"] = progress.initial_scores
         new_alarms = alarms.look(metrics, config.alarms, step=step, score_limit=limit)
@@ -168,39 +159,15 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
     sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
-    before = PolicyEvaluation(**progress.initial_evaluation)
-    return {
-        "score_before": before.score,
-        "score_after": after.score,
-        "score_std_before": before.score_std,
-        "kl_before": before.kl,
-        "kl": after.kl,
-        **({"parts_before": before.parts, "parts_after": after.parts} if after.parts else {}),
-        "eos_rate_before": before.eos_rate,
-        "eos_rate_after": after.eos_rate,
-        "tokens_before": before.tokens,
-        "tokens_after": after.tokens,
-        "perplexity_before": before.perplexity,
-        "perplexity_after": after.perplexity,
-        "evaluation_split": state.evaluation_split,
-        "evaluation_responses": after.responses,
-        "steps": step,
-        "stopped_at_kl": progress.stopped_at_kl,
-        "scores_before": progress.initial_scores,
-        "scores_after": thinned([rollout.score for rollout in rollouts]),
-        "alarms": raised if ends_early else alarms.notes,
-        "ended_early_at_step": step if ends_early else None,
-        "episodes": progress.episodes,
-        "same_tokenizer": state.scorer.same_tokenizer,
-        "layout": state.layout,
-        "layout_reason": state.layout_reason,
-        "model_sha256s": sha256s,
-        "policy_sha256s": model_source_sha256s(config.policy.source),
-        "reference_sha256s": model_source_sha256s(config.reference or config.policy.source),
-        "reward_model_sha256s": state.scorer.sha256s,
-        **scorer_report(state.scorer),
-        "seconds": progress.seconds,
-    }
+    return result_of(
+        state,
+        after,
+        rollouts,
+        steps=step,
+        alarms=raised if ends_early else alarms.notes,
+        ended_early_at_step=step if ends_early else None,
+        model_sha256s=sha256s,
+    )
 
 
 def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:

@@ -21,7 +21,14 @@ from policy_training.training.alarms.alarms import AlarmWatch
 from policy_training.training.alarms.steps import keep_step, score_limit
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.experience import Minibatch, gather_experience, make_minibatches
-from policy_training.training.ppo.reports import evaluate, log_samples, sampling_request
+from policy_training.training.ppo.reports import (
+    evaluate,
+    evaluate_start,
+    evaluate_step,
+    log_samples,
+    result_of,
+    sampling_request,
+)
 from policy_training.training.ppo.setup import PPOState, build_state
 from policy_training.training.ppo.shared_trunk import SharedCritic
 from policy_training.training.ppo.update import (
@@ -30,14 +37,11 @@ from policy_training.training.ppo.update import (
     measure_kl,
     ppo_update,
 )
-from policy_training.training.rewards.sources import measure_scales, scorer_report, scorer_state
-from policy_training.training.rollouts.measures import thinned
+from policy_training.training.rewards.sources import scorer_state
 from policy_training.training.rollouts.rollouts import (
-    PolicyEvaluation,
     Rollout,
     cut_notes,
     generate_rollouts,
-    model_source_sha256s,
 )
 
 
@@ -67,17 +71,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     step = checkpoints.resume()
     if step == 0:
         context.set_status(stage="evaluating", step=0, steps_total=config.rollout.steps)
-        measure_scales(
-            state.scorer,
-            state.policy,
-            state.train_prompts,
-            sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/normalization"),
-            distributed=state.distributed,
-            before_token=context.require_current,
-        )
-        before, rollouts = evaluate(state)
-        progress.initial_evaluation = before.as_dict()
-        progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+        evaluate_start(state)
     context.set_status(notes=[*notes, *alarms.notes])
     raised = list(alarms.notes)  # what a run that ends early ends for
     ends_early = context.run_directory.is_asked_to_end()
@@ -93,10 +87,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         metrics, rollouts = ppo_step(state, step)
         interval = config.evaluation.evaluate_every_steps
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
-            evaluation, evaluated = evaluate(state)
-            metrics |= {"eval_score": evaluation.score, "eval_kl": evaluation.kl}
-            metrics["eval_scores"] = thinned([rollout.score for rollout in evaluated])
-            metrics |= {f"eval_score_{name}": mean for name, mean in evaluation.parts.items()}
+            metrics |= evaluate_step(state)
         if step == 1:
             metrics["initial_scores"] = progress.initial_scores
         new_alarms = look_for_alarms(state, alarms, metrics, step)
@@ -131,41 +122,19 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     else:
         state.critic.save_model(state.tokenizer, critic_path)
     sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
-    before = PolicyEvaluation(**progress.initial_evaluation)
-    return {
-        "score_before": before.score,
-        "score_after": after.score,
-        "score_std_before": before.score_std,
-        "kl_before": before.kl,
-        "kl": after.kl,
-        **({"parts_before": before.parts, "parts_after": after.parts} if after.parts else {}),
-        "eos_rate_before": before.eos_rate,
-        "eos_rate_after": after.eos_rate,
-        "tokens_before": before.tokens,
-        "tokens_after": after.tokens,
-        "perplexity_before": before.perplexity,
-        "perplexity_after": after.perplexity,
-        "evaluation_split": state.evaluation_split,
-        "evaluation_responses": after.responses,
-        "steps": progress.policy_steps,
-        "stopped_at_kl": progress.stopped_at_kl,
-        "scores_before": progress.initial_scores,
-        "scores_after": thinned([rollout.score for rollout in rollouts]),
-        "alarms": raised if ends_early else alarms.notes,
-        "ended_early_at_step": step if ends_early else None,
-        "episodes": progress.episodes,
+    result = result_of(
+        state,
+        after,
+        rollouts,
+        steps=progress.policy_steps,
+        alarms=raised if ends_early else alarms.notes,
+        ended_early_at_step=step if ends_early else None,
+        model_sha256s=sha256s,
+    )
+    return result | {
         "saved_weights": "last" if config.ema_decay is None else "moving average",
         "critic_pretraining_updates": progress.critic_pretraining_updates,
         "ptx_examples": state.ptx.drawn if state.ptx is not None else None,
-        "same_tokenizer": state.scorer.same_tokenizer,
-        "layout": state.layout,
-        "layout_reason": state.layout_reason,
-        "model_sha256s": sha256s,
-        "policy_sha256s": model_source_sha256s(config.policy.source),
-        "reference_sha256s": model_source_sha256s(config.reference or config.policy.source),
-        "reward_model_sha256s": state.scorer.sha256s,
-        **scorer_report(state.scorer),
-        "seconds": progress.seconds,
     }
 
 

@@ -1,13 +1,15 @@
 """What a recipe that learns from rollouts reports between its steps: an evaluation, and texts to read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from learning.engine import Engine
-from learning.interface.training_options import EvaluationOptions, RuntimeOptions
+from learning.interface.training_options import EvaluationOptions, ModelOptions, ModelSource, RuntimeOptions
 from learning.models.tokenization import decode_response
 from learning.run_context import RunContext
 from policy_training.training.ppo.experience import RolloutConfig, RolloutState
+from policy_training.training.rewards.sources import measure_scales, scorer_report
+from policy_training.training.rollouts.measures import thinned
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     PolicyEvaluation,
@@ -15,6 +17,7 @@ from policy_training.training.rollouts.rollouts import (
     Rollout,
     RolloutScorer,
     evaluate_policy,
+    model_source_sha256s,
     part_texts,
 )
 from policy_training.training.rollouts.sampler import SamplingRequest
@@ -26,6 +29,20 @@ class ReportedConfig(RolloutConfig, Protocol):
 
     @property
     def runtime(self) -> RuntimeOptions: ...
+
+    @property
+    def policy(self) -> ModelOptions: ...
+
+    @property
+    def reference(self) -> ModelSource | None: ...
+
+
+class ReportedProgress(Protocol):
+    initial_evaluation: dict[str, Any]
+    initial_scores: list[float]
+    episodes: int
+    seconds: float
+    stopped_at_kl: float | None
 
 
 class ReportedState(RolloutState, Protocol):
@@ -45,7 +62,19 @@ class ReportedState(RolloutState, Protocol):
     def scorer(self) -> RolloutScorer: ...
 
     @property
+    def train_prompts(self) -> list[Prompt]: ...
+
+    @property
     def evaluation_prompts(self) -> list[Prompt]: ...
+
+    @property
+    def evaluation_split(self) -> str: ...
+
+    @property
+    def layout_reason(self) -> str: ...
+
+    @property
+    def progress(self) -> ReportedProgress: ...
 
 
 def sampling_request(config: RolloutConfig, *, n_samples: int, seed: str) -> SamplingRequest:
@@ -70,6 +99,79 @@ def evaluate(state: ReportedState) -> tuple[PolicyEvaluation, list[Rollout]]:
         layout="padded",
         distributed=state.distributed,
     )
+
+
+def evaluate_start(state: ReportedState) -> None:
+    """What the run begins with, kept in its progress: rewards are put on their scales, then the policy is measured."""
+    measure_scales(
+        state.scorer,
+        state.policy,
+        state.train_prompts,
+        sampling_request(state.config, n_samples=1, seed=f"{state.config.runtime.seed}/normalization"),
+        distributed=state.distributed,
+        before_token=state.context.require_current,
+    )
+    before, rollouts = evaluate(state)
+    state.progress.initial_evaluation = before.as_dict()
+    state.progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+
+
+def evaluate_step(state: ReportedState) -> dict[str, Any]:
+    """A step's metrics of the held-out prompts."""
+    evaluation, rollouts = evaluate(state)
+    return {
+        "eval_score": evaluation.score,
+        "eval_kl": evaluation.kl,
+        "eval_scores": thinned([rollout.score for rollout in rollouts]),
+        **{f"eval_score_{name}": mean for name, mean in evaluation.parts.items()},
+    }
+
+
+def result_of(
+    state: ReportedState,
+    after: PolicyEvaluation,
+    rollouts: Sequence[Rollout],
+    *,
+    steps: int,
+    alarms: Sequence[str],
+    ended_early_at_step: int | None,
+    model_sha256s: Mapping[str, str],
+) -> dict[str, Any]:
+    """What result.json says of every recipe that learns from rollouts; `rollouts` are those of `after`."""
+    config, progress = state.config, state.progress
+    before = PolicyEvaluation(**progress.initial_evaluation)
+    return {
+        "score_before": before.score,
+        "score_after": after.score,
+        "score_std_before": before.score_std,
+        "kl_before": before.kl,
+        "kl": after.kl,
+        **({"parts_before": before.parts, "parts_after": after.parts} if after.parts else {}),
+        "eos_rate_before": before.eos_rate,
+        "eos_rate_after": after.eos_rate,
+        "tokens_before": before.tokens,
+        "tokens_after": after.tokens,
+        "perplexity_before": before.perplexity,
+        "perplexity_after": after.perplexity,
+        "evaluation_split": state.evaluation_split,
+        "evaluation_responses": after.responses,
+        "steps": steps,
+        "stopped_at_kl": progress.stopped_at_kl,
+        "scores_before": progress.initial_scores,
+        "scores_after": thinned([rollout.score for rollout in rollouts]),
+        "alarms": list(alarms),
+        "ended_early_at_step": ended_early_at_step,
+        "episodes": progress.episodes,
+        "same_tokenizer": state.scorer.same_tokenizer,
+        "layout": state.layout,
+        "layout_reason": state.layout_reason,
+        "model_sha256s": dict(model_sha256s),
+        "policy_sha256s": model_source_sha256s(config.policy.source),
+        "reference_sha256s": model_source_sha256s(config.reference or config.policy.source),
+        "reward_model_sha256s": state.scorer.sha256s,
+        **scorer_report(state.scorer),
+        "seconds": progress.seconds,
+    }
 
 
 def log_samples(state: ReportedState, rollouts: Sequence[Rollout], step: int) -> None:
