@@ -15,7 +15,7 @@ from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
 from policy_training.rewards import filled_in
-from policy_training.run_kinds import EVALUATE, PPO, PRETRAIN, SAMPLE, SFT
+from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
 from policy_training.supervised.mixing import (
     BRING_DEMONSTRATIONS,
@@ -31,6 +31,7 @@ from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Run
 from runs.run_kinds import RunKind
+from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
 
@@ -53,6 +54,7 @@ def train_sft(
     config says where to start (a folder, a hub id, a model from scratch). A `data.texts_share` takes the project's
     texts: NothingToMixIn when it has none to train on.
     """
+    require_of_project(project, parent)
     if preferred is not None and not 0 < preferred.at_least <= 1:
         raise ActionError(
             gettext(
@@ -91,6 +93,7 @@ def pretrain(
 
     Raises NothingToMixIn when the project has none to train on.
     """
+    require_of_project(project, parent)
     if data == "texts":
         require_training_texts(project, "pretrain on whole demonstrations (--data demonstrations)")
     elif not has_training_demonstrations(project):
@@ -158,6 +161,7 @@ def sample_responses(
     `draws`, one {temperature: samples} for each prompt, asks every prompt for its own samples; where it is empty, none.
     `kind_of_prompts` stands in the run's title. `tasks` asks for a batch of the samples (see sample_tasks).
     """
+    require_of_project(project, policy, *prompts)
     require_known_server(config.get("sampling", {}).get("server"))
     n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
     if n_prompts == 0:
@@ -211,13 +215,7 @@ def sample_tasks(
     One run for each of the `policies`, which answer every prompt; the last to end makes the batch of all their answers.
     `config` is SampleConfig as a mapping without the policy. Raises ActionError.
     """
-    instances: tuple[Any, ...] = (*policies, prompt_set, criterion)
-    for instance in instances:
-        if instance.project_id != project.pk:
-            raise ActionError(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
-                code="wrong_project",
-            )
+    require_of_project(project, *policies, prompt_set, criterion)
     if not policies or len(set(policies)) != len(policies):
         raise ActionError(gettext("Name at least one policy, and each once."), code="no_policy")
     if overlap is not None and not 1 <= overlap <= MAX_OVERLAP:
@@ -281,59 +279,6 @@ def sample_tasks(
         ]
 
 
-def train_ppo(
-    *,
-    actor: User,
-    project: Project,
-    name: str,
-    start: Policy,
-    reference: Policy | None = None,
-    reward_model: RewardModel,
-    prompt_set: PromptSet,
-    config: Mapping[str, Any],
-    processes: int = 1,
-) -> Run:
-    """Queue a PPO run that starts from `start` and takes `reward_model` for the rewards.
-
-    Its KL penalty is against `reference`, or against `start` without one. `config` is PPOConfig as a mapping; the
-    start, the reference and the reward models (further ones by their names) are filled in here.
-    """
-    require_unused_name(project, name)
-    if not prompt_set.prompts.exists():
-        raise ActionError(
-            gettext("The prompt set “%(name)s” is empty: bring prompts in with `manage.py import_prompts`.")
-            % {"name": prompt_set.name},
-            code="no_prompts",
-        )
-    config, further = filled_in(project, config)
-    start_source = {"path": str(start.artifact.absolute_path)}
-    algorithm = config.get("algorithm", {})
-    mixes_in, texts_share = algorithm.get("ptx_coefficient", 0) > 0, algorithm.get("ptx_texts_share", 0)
-    return queue_run(
-        actor=actor,
-        project=project,
-        kind=PPO,
-        title=f"PPO: {start.name} to {name}",
-        config={
-            **config,
-            "policy": {**config.get("policy", {}), "source": start_source},
-            "reference": {"path": str((reference or start).artifact.absolute_path)},
-            "reward_model_path": str(reward_model.artifact.absolute_path),
-        },
-        parameters={
-            "name": name,
-            "parent": start.pk,
-            "reference": (reference or start).pk,
-            "reward_model": reward_model.pk,
-            **({"further_reward_models": further} if further else {}),
-            "prompt_set": prompt_set.pk,
-            "with_texts": mixes_in and texts_share > 0,
-            "with_demonstrations": mixes_in and texts_share < 1,
-        },
-        processes=processes,
-    )
-
-
 def evaluate_policy(
     *,
     actor: User,
@@ -352,13 +297,7 @@ def evaluate_policy(
     `config` is EvaluateConfig as a mapping without the models; further reward models have their names in it. Raises
     ActionError.
     """
-    instances: tuple[Any, ...] = (policy, reward_model, prompt_set, *([reference] if reference else []))
-    for instance in instances:
-        if instance.project_id != project.pk:
-            raise ActionError(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
-                code="wrong_project",
-            )
+    require_of_project(project, policy, reward_model, prompt_set, reference)
     if prompts is not None and prompts < 1:
         raise ActionError(gettext("The number of prompts must be at least 1."), code="no_prompts")
     held_out = held_out_of(prompt_set).order_by("pk")

@@ -11,6 +11,7 @@ from policy_training.training.config import AdoptConfig
 from runs.actions import queue_run
 from runs.models import Run
 from runs.run_files import checkpoints
+from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Project, User
 
@@ -21,8 +22,7 @@ def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name
     Raises ActionError for a run of another kind or project, and for a step without a checkpoint: a run keeps its last
     ones and, where alarms pause it, the best one; a run that is done keeps none unless the settings say so.
     """
-    if run.project_id != project.pk:
-        raise ActionError(f"“{run}” belongs to another project.", code="wrong_project")
+    require_of_project(project, run)
     if run.kind not in (PPO.name, POLICY_GRADIENT.name):
         raise ActionError(
             "Checkpoints of runs of PPO and of policy gradients can become policies, of others not.",

@@ -19,6 +19,7 @@ from runs.actions import queue_run
 from runs.models import Run
 from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetChoice, PresetForm
+from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Project, User
 from workspace.naming import unique_name
@@ -38,11 +39,7 @@ def merge_policies(
             gettext("Name one to %(max_merged)s policies, and each once.") % {"max_merged": MAX_MERGED},
             code="no_policy",
         )
-    for policy in policies:
-        if policy.project_id != project.pk:
-            raise ActionError(
-                gettext("“%(policy)s” belongs to another project.") % {"policy": policy}, code="wrong_project"
-            )
+    require_of_project(project, *policies)
     given = weights_for(len(policies), weights, "policies")
     if not all(0 < weight < math.inf for weight in given):
         raise ActionError(gettext("Weights are numbers above 0."), code="bad_weights")

@@ -13,6 +13,7 @@ urlpatterns = [
     path("fine-tune/", views.fine_tune, name="fine_tune"),
     path("pretrain/", views.pretrain, name="pretrain"),
     path("dpo/", views.dpo, name="dpo"),
+    path("ppo/", views.ppo, name="ppo"),
     path("policy-gradient/", views.policy_gradient, name="policy_gradient"),
     path("best-of-n/", views.best_of_n, name="best_of_n"),
     path("merge/", views.merge, name="merge"),

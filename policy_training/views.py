@@ -22,12 +22,13 @@ from policy_training.merging import MergeForm, merge_policies, merged_from, prev
 from policy_training.models import Policy
 from policy_training.outgoing.model_card import card_text, line_of
 from policy_training.previews import preview_evaluation, preview_language_model, preview_sampling
-from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient
+from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient, train_ppo
 from policy_training.rewarded.forms import (
     BestOfNForm,
     PolicyGradientForm,
+    PPOForm,
     preview_best_of_n,
-    preview_policy_gradient,
+    preview_rollouts,
 )
 from policy_training.serving.presentation import serving_context
 from runs.hub.forms import ModelDescriptionForm
@@ -147,13 +148,35 @@ def dpo(request: ProjectRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @never_cache
 @project_view(Capability.MANAGE)
+def ppo(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        PPOForm,
+        template="policy_training/rewarded_form.html",
+        start=train_ppo,
+        preview=preview_rollouts,
+        context={
+            "heading": gettext("Train by PPO"),
+            "intro": gettext(
+                "The policy answers prompts, a reward model scores the answers, and a critic says what was to be "
+                "expected: what turned out better becomes likelier, in small steps that stay near the reference. "
+                "A round does the same with the reward model that it has just trained."
+            ),
+            "button": gettext("Train"),
+        },
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
 def policy_gradient(request: ProjectRequest) -> HttpResponse:
     return run_form_page(
         request,
         PolicyGradientForm,
         template="policy_training/rewarded_form.html",
         start=train_policy_gradient,
-        preview=preview_policy_gradient,
+        preview=preview_rollouts,
         context={
             "heading": gettext("Train by policy gradient"),
             "intro": gettext(

@@ -20,6 +20,7 @@ from rewardmodel.training.config import ObjectiveOptions
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
+from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 from workspace.shown_values import Shown, change_values
@@ -56,6 +57,7 @@ def train_reward_model(
 
     Raises TooFewJudgments, also for one of the criteria alone, and BadRunConfig when the config does not load.
     """
+    require_of_project(project, *criteria, dataset, base)
     ranking_loss = _ranking_loss(config)
     if learns_from_ratings(ranking_loss):
         _require_plain_ratings(ranking_loss, ratings, consensus=consensus)
@@ -194,6 +196,7 @@ def score_responses(
 
     `config` has the batch and runtime of ScoreConfig.
     """
+    require_of_project(project, reward_model, *responses)
     if not responses:
         raise ActionError(gettext("There are no responses to score."), code="no_responses")
     return queue_run(
@@ -232,17 +235,14 @@ def evaluate_reward_model(
             gettext("Ratings are each one person's: leave consensus out, which merges comparisons."),
             code="bad_option",
         )
-    for instance in (reward_model, dataset):
-        if instance.project_id != project.pk:
-            raise ActionError(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
-                code="wrong_project",
-            )
-    trained = reward_model.produced_by.config.get("batch")
+    require_of_project(project, reward_model, dataset)
+    given = dict(config or {})
+    # What is said of lengths is said of some of them.
+    batch = {**(reward_model.produced_by.config.get("batch") or {}), **(given.pop("batch", None) or {})}
     asked = {
         "split": "validation",
-        **({"batch": trained} if trained else {}),
-        **(config or {}),
+        **({"batch": batch} if batch else {}),
+        **given,
         "model_path": str(reward_model.artifact.absolute_path),
     }
     split = asked["split"]

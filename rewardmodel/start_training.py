@@ -22,6 +22,7 @@ from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS
 from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
+from workspace.access import require_of_project
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
@@ -68,10 +69,7 @@ def start_training(
     except UserError as error:
         raise BadRunConfig(str(error)) from error
     require_unused_name(project, name)
-    if base.project_id != project.pk:
-        raise ActionError(
-            gettext("The dataset or the start belongs to another project."), code="wrong_project"
-        )
+    require_of_project(project, base)
     dataset, criteria = training_dataset(
         actor=actor,
         project=project,
@@ -134,6 +132,7 @@ def training_dataset(
             ),
             code="bad_option",
         )
+    require_of_project(project, dataset, *criteria, *(batches or []))
     if dataset is None:
         report = newest_complete(project) if annotator_weights else None
         frozen = freeze_dataset(
@@ -149,10 +148,6 @@ def training_dataset(
             reuse=True,
         )
         return frozen, list(criteria)
-    if dataset.project_id != project.pk:
-        raise ActionError(
-            gettext("The dataset or the start belongs to another project."), code="wrong_project"
-        )
     _require_training_purposes(dataset)
     names = dataset_manifest(dataset)["criteria"]
     return dataset, list(project.criteria.filter(name__in=names).order_by("pk"))

@@ -26,6 +26,7 @@ from rounds.starting_models import previous_policy
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
 from runs.states import UNFINISHED, RunState
+from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
@@ -80,12 +81,7 @@ def require_startable(
     *, project: Project, criterion: Criterion, start_policy: Policy, prompt_set: PromptSet, plan: RoundPlan
 ) -> None:
     """Raises RoundRefused when a round of this plan is bound to fail, now or at a later stage."""
-    for instance in (criterion, start_policy, prompt_set):
-        if instance.project_id != project.pk:
-            raise RoundRefused(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
-                code="wrong_project",
-            )
+    require_of_project(project, criterion, start_policy, prompt_set, error=RoundRefused)
     _require_prompts(prompt_set)
     mark_prompts_used(prompt_set, "a round")
     with_available_ptx(project, plan)

@@ -200,6 +200,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "measure on tasks": reverse("policies:benchmark", args=slug),
         "files of tasks": reverse("policies:benchmark_files", args=slug),
         "policy on tasks": reverse("policies:measured", args=[*slug, policy.pk]) + f"?beside={policy.pk}",
+        "ppo": reverse("policies:ppo", args=slug),
         "policy gradient": reverse("policies:policy_gradient", args=slug),
         "new live batch": reverse("annotation:new_live_batch", args=slug),
         "live batch": reverse("annotation:live_batch", args=[*slug, live.batch_id]),

@@ -3,12 +3,35 @@
 `access_project` decides who gets in; what lies inside a project is looked up in the project that let them in.
 """
 
+from typing import Protocol
+
 from django.contrib.auth.models import AnonymousUser
 from django.http import Http404
 from django.utils.translation import gettext
 
+from workspace.errors import ActionError
 from workspace.models import ApiToken, AuditEvent, Invitation, Membership, Project, User
 from workspace.roles import Capability, capabilities_of
+
+
+class OfProject(Protocol):
+    """A row that belongs to one project."""
+
+    project_id: int
+
+
+def require_of_project(
+    project: Project, *rows: OfProject | None, error: type[ActionError] = ActionError
+) -> None:
+    """Actions get rows from pages, commands, programs and rounds, and not all of these look them up in the project.
+    None is what was not chosen. Raises `error` (code wrong_project) for the first that is another project's.
+    """
+    for row in rows:
+        if row is not None and row.project_id != project.pk:
+            raise error(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": row},
+                code="wrong_project",
+            )
 
 
 class NoLongerMember(Http404):

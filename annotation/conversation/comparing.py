@@ -18,6 +18,7 @@ from annotation.content.actions import NewResponse, add_prompts, add_responses, 
 from annotation.errors import InvalidBatch
 from annotation.models import Batch, Conversation, ConversationTurn, LiveBatch, Source, TaskResponse
 from learning.interface.messages import Messages, answer_key, messages_key, to_answer
+from workspace.access import require_of_project
 from workspace.models import Criterion, Project, User
 
 MAX_ANSWERS = 9
@@ -105,13 +106,7 @@ def make_batch_from_conversations(
 ) -> Batch:
     """A draft batch that compares them whole. Raises InvalidBatch."""
     project = chosen.project
-    instances: tuple[Any, ...] = (criterion, *(live.batch for live in chosen.live))
-    for instance in instances:
-        if instance.project_id != project.pk:
-            raise InvalidBatch(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
-                code="wrong_project",
-            )
+    require_of_project(project, criterion, *(live.batch for live in chosen.live), error=InvalidBatch)
     if not 2 <= chosen.most <= MAX_ANSWERS:
         sentence = f"A task compares 2 to {MAX_ANSWERS} conversations."
         raise InvalidBatch(

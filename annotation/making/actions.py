@@ -31,6 +31,7 @@ from annotation.making.finding import (
 )
 from annotation.models import Batch, Prompt, Response
 from runs.models import Run
+from workspace.access import require_of_project
 from workspace.models import Criterion, User
 from workspace.naming import unique_name
 from workspace.write_turns import Turns
@@ -79,13 +80,7 @@ def make_batch_from_answers(
 
 def require_own(answers: Answers, criterion: Criterion) -> None:
     """Raises InvalidBatch for what is of another project, and for a number of answers that no task can show."""
-    instances: tuple[Any, ...] = (criterion, answers.prompt_set, *answers.sources)
-    for instance in instances:
-        if instance.project_id != answers.project.pk:
-            raise InvalidBatch(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
-                code="wrong_project",
-            )
+    require_of_project(answers.project, criterion, answers.prompt_set, *answers.sources, error=InvalidBatch)
     if not 1 <= answers.most <= MAX_ANSWERS:
         raise InvalidBatch(
             gettext("A task shows 1 to %(most)d answers.") % {"most": MAX_ANSWERS},

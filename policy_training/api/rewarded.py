@@ -11,10 +11,11 @@ from policy_training.api.reward_fields import (
     further_models_field,
     weights_field,
 )
-from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient
-from policy_training.rewarded.forms import BestOfNForm, PolicyGradientForm
+from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient, train_ppo
+from policy_training.rewarded.forms import BestOfNForm, PolicyGradientForm, PPOForm
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from runs.api.option_forms import PresetsSerializer, RunBody, asked_by_program, presets_of
 from runs.api.views import OneRunSerializer
 from runs.models import Run
@@ -37,11 +38,32 @@ class RewardedBody(RunBody):
     prompt_set = serializers.IntegerField(**KEY)
 
 
-class PolicyGradientBody(RewardedBody):
-    preset = serializers.ChoiceField(sorted(POLICY_GRADIENT_PRESETS), default="tiny")
+class RolloutBody(RewardedBody):
     reference = serializers.IntegerField(
         required=False, help_text="The policy to be held near; none: the one it starts from.", **KEY
     )
+
+
+class PPOBody(RolloutBody):
+    preset = serializers.ChoiceField(sorted(PPO_PRESETS), default="tiny")
+
+
+class PPOPresets(ProjectApiView):
+    @operation(Capability.REVIEW, answers=PresetsSerializer, immutable=True)
+    def get(self, request: Request) -> dict[str, Any]:
+        """The presets of PPO, every value with its source."""
+        return presets_of(PPOForm)
+
+
+class TrainPPO(ProjectApiView):
+    @operation(Capability.MANAGE, body=PPOBody, answers=OneRunSerializer, creates=True)
+    def post(self, request: Request, data: dict[str, Any]) -> Run:
+        """Queue PPO outside a round."""
+        return train_ppo(**asked_by_program(self, PPOForm, form_rewards(data)))
+
+
+class PolicyGradientBody(RolloutBody):
+    preset = serializers.ChoiceField(sorted(POLICY_GRADIENT_PRESETS), default="tiny")
 
 
 class PolicyGradientPresets(ProjectApiView):

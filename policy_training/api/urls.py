@@ -11,6 +11,8 @@ project_urlpatterns = [
     path("policies/pretrain", views.Pretrain.as_view()),
     path("policy-trainings/dpo", dpo.TrainDPO.as_view()),
     path("policy-trainings/dpo/presets", dpo.DPOPresets.as_view()),
+    path("policy-trainings/ppo", rewarded.TrainPPO.as_view()),
+    path("policy-trainings/ppo/presets", rewarded.PPOPresets.as_view()),
     path("policy-trainings/policy-gradient", rewarded.TrainPolicyGradient.as_view()),
     path("policy-trainings/policy-gradient/presets", rewarded.PolicyGradientPresets.as_view()),
     path("policy-trainings/best-of-n", rewarded.TrainBestOfN.as_view()),

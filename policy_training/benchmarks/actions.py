@@ -20,6 +20,7 @@ from runs.actions import queue_run
 from runs.models import Run
 from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetChoice, PresetForm
+from workspace.access import require_of_project
 from workspace.actions import record_audit
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
@@ -86,13 +87,7 @@ def benchmark_policies(
             gettext("Name one to %(most)s policies, and each once.") % {"most": MAX_POLICIES},
             code="no_policy",
         )
-    instances: tuple[Any, ...] = (*policies, file)
-    for one in instances:
-        if one.project_id != project.pk:
-            raise ActionError(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": one},
-                code="wrong_project",
-            )
+    require_of_project(project, *policies, file)
     with transaction.atomic():
         return [
             queue_run(

@@ -4,8 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from django.utils.translation import gettext
-
 from annotation.models import Batch, PreferenceDataset
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
@@ -20,8 +18,8 @@ from rewardmodel.start_training import rating_choice, training_dataset
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Run
+from workspace.access import require_of_project
 from workspace.config_overrides import apply_overrides
-from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
 
@@ -62,11 +60,7 @@ def train_dpo(
         options = load_options(DPOConfig, config)
     except UserError as error:
         raise BadRunConfig(str(error)) from error
-    for policy in (start, *([reference] if reference else [])):
-        if policy.project_id != project.pk:
-            raise ActionError(
-                gettext("“%(policy)s” belongs to another project.") % {"policy": policy}, code="wrong_project"
-            )
+    require_of_project(project, start, reference)
     require_unused_name(project, name)
     dataset, criteria = training_dataset(
         actor=actor,

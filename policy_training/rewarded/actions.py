@@ -1,7 +1,7 @@
-"""Trainings by reward models outside a round, asked for by managers: policy gradients without a critic, best-of-n."""
+"""Trainings by reward models, asked for by managers and rounds: PPO, policy gradients without a critic, best-of-n."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils.translation import gettext
 
@@ -11,20 +11,82 @@ from learning.interface.training_options import ModelSource
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
 from policy_training.rewards import filled_in
-from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
+from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
+from policy_training.supervised.mixing import require_ptx
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.presets import PPO_PRESETS
 from rewardmodel.models import RewardModel
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Run
+from workspace.access import require_of_project
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
 from workspace.models import Project, User
 
 FILLED_IN = "(filled in)"
+Options = TypeVar("Options")
+
+
+def ppo_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
+    """PPOConfig as a mapping; its models are filled in later. Raises ActionError."""
+    config = PPO_PRESETS[preset].config(ModelSource(path=FILLED_IN), FILLED_IN)
+    return apply_overrides(options_to_dict(config), assignments)
+
+
+def train_ppo(
+    *,
+    actor: User,
+    project: Project,
+    name: str,
+    start: Policy,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    reference: Policy | None = None,
+    processes: int = 1,
+) -> Run:
+    """Queue PPO from `start`, whose KL penalty is against `reference` (None: `start`).
+
+    `config` is PPOConfig as a mapping, further reward models by their names; the other models are filled in here.
+    Raises ActionError, BadRunConfig, NothingToMixIn.
+    """
+    held_near = reference or start
+    config, parameters = rewarded_run(
+        project,
+        name=name,
+        start=start,
+        reward_model=reward_model,
+        prompt_set=prompt_set,
+        config=config,
+        others=[held_near],
+    )
+    config = {
+        **config,
+        "policy": {**config.get("policy", {}), "source": source_of(start)},
+        "reference": source_of(held_near),
+    }
+    algorithm = require_loads(PPOConfig, config).algorithm
+    require_ptx(project, algorithm)
+    mixes_in = algorithm.ptx_coefficient > 0
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=PPO,
+        title=f"PPO: {start.name} to {name}",
+        config=config,
+        parameters=parameters
+        | {
+            "reference": held_near.pk,
+            "with_texts": mixes_in and algorithm.ptx_texts_share > 0,
+            "with_demonstrations": mixes_in and algorithm.ptx_texts_share < 1,
+        },
+        processes=processes,
+    )
 
 
 def policy_gradient_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
@@ -143,13 +205,7 @@ def rewarded_run(
     others: Sequence[Policy] = (),
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The config with its reward models, and the run's parameters. Raises ActionError."""
-    instances: tuple[Any, ...] = (start, reward_model, prompt_set, *others)
-    for instance in instances:
-        if instance.project_id != project.pk:
-            raise ActionError(
-                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
-                code="wrong_project",
-            )
+    require_of_project(project, start, reward_model, prompt_set, *others)
     require_unused_name(project, name)
     if not prompt_set.prompts.exists():
         raise ActionError(
@@ -171,9 +227,9 @@ def source_of(policy: Policy) -> dict[str, str]:
     return {"path": str(policy.artifact.absolute_path)}
 
 
-def require_loads(cls: type[Any], config: Mapping[str, Any]) -> None:
-    """Raises BadRunConfig."""
+def require_loads(cls: type[Options], config: Mapping[str, Any]) -> Options:
+    """The options that it makes. Raises BadRunConfig."""
     try:
-        load_options(cls, config)
+        return load_options(cls, config)
     except UserError as error:
         raise BadRunConfig(str(error)) from error

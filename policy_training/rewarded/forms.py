@@ -11,15 +11,18 @@ from django.utils.translation import gettext_lazy
 from annotation.models import Prompt, PromptSet
 from policy_training.forms import PoliciesField, PolicyField, policies_of
 from policy_training.models import Policy
-from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config
+from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
 from policy_training.rewards import RewardPartsFields, parts_of_run
-from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
+from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
 from policy_training.training.best_of_n import presets as best_of_n_presets
 from policy_training.training.best_of_n.config import NOT_FOR_BEST_OF_N, BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.policy_gradient import presets as policy_gradient_presets
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
+from policy_training.training.ppo import presets as ppo_presets
+from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.presets import PPO_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
 from runs.option_forms.comments import preset_comments
@@ -111,10 +114,8 @@ class RewardedForm(RewardPartsFields, PresetForm):
         }
 
 
-class PolicyGradientForm(RewardedForm):
-    presets = choices_of(POLICY_GRADIENT_PRESETS, policy_gradient_presets, policy_gradient_config)
-    sections = sections_of(PolicyGradientConfig, leave_out=("policy.source", "policy.dropout"))
-    kinds = (POLICY_GRADIENT.name,)
+class RolloutForm(RewardedForm):
+    """Of recipes that learn from rollouts and are held near a reference."""
 
     reference = PolicyField(
         Policy.objects.none(),
@@ -132,11 +133,35 @@ class PolicyGradientForm(RewardedForm):
         start, reference = run.parameters.get("parent"), run.parameters.get("reference")
         return super().values_of(run) | {"reference": reference if reference != start else None}
 
+    def asked(self) -> dict[str, Any]:
+        return super().asked() | {"reference": self.cleaned_data["reference"]}
+
+
+# Rollouts that train are drawn from the policy as it is: the options refuse anything else.
+NOT_FOR_ROLLOUTS = (
+    "policy.source",
+    "policy.dropout",
+    *(f"rollout.sampling.{name}" for name in ("top_p", "top_k", "repetition_penalty")),
+    "rollout.sampling.repetition_penalty_scope",
+)
+
+
+class PolicyGradientForm(RolloutForm):
+    presets = choices_of(POLICY_GRADIENT_PRESETS, policy_gradient_presets, policy_gradient_config)
+    sections = sections_of(PolicyGradientConfig, leave_out=NOT_FOR_ROLLOUTS)
+    kinds = (POLICY_GRADIENT.name,)
+
     def config(self) -> dict[str, Any]:
         return policy_gradient_config(self.cleaned_data["preset"], self.assignments())
 
-    def asked(self) -> dict[str, Any]:
-        return super().asked() | {"reference": self.cleaned_data["reference"]}
+
+class PPOForm(RolloutForm):
+    presets = choices_of(PPO_PRESETS, ppo_presets, ppo_config)
+    sections = sections_of(PPOConfig, leave_out=NOT_FOR_ROLLOUTS)
+    kinds = (PPO.name,)
+
+    def config(self) -> dict[str, Any]:
+        return ppo_config(self.cleaned_data["preset"], self.assignments())
 
 
 class BestOfNForm(RewardedForm):
@@ -199,7 +224,7 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
     return {"facts": facts, "missing": "" if splits["train"] else NO_PROMPTS}
 
 
-def preview_policy_gradient(form: PolicyGradientForm) -> dict[str, Any]:
+def preview_rollouts(form: RolloutForm) -> dict[str, Any]:
     """{facts: [(label, number)], notes, missing}: how much is sampled. Counts of rows; no file is opened."""
     try:
         asked = form.asked()

@@ -56,6 +56,26 @@ def available_ptx(project: Project, algorithm: AlgorithmOptions) -> AlgorithmOpt
     return algorithm
 
 
+def require_ptx(project: Project, algorithm: AlgorithmOptions) -> None:
+    """Of a run outside a round, whose share of texts is as it was asked for. Raises NothingToMixIn."""
+    if algorithm.ptx_coefficient == 0:
+        return
+    if algorithm.ptx_texts_share > 0:
+        require_training_texts(
+            project,
+            "mix in demonstrations alone (algorithm.ptx_texts_share=0) or nothing (ptx_coefficient=0)",
+        )
+    if algorithm.ptx_texts_share < 1 and not has_training_demonstrations(project):
+        raise NothingToMixIn(
+            gettext(
+                "The project has no demonstrations to mix into PPO: %(bring_demonstrations)s, or set "
+                "algorithm.ptx_texts_share=1 for texts alone, or algorithm.ptx_coefficient=0 for nothing."
+            )
+            % {"bring_demonstrations": BRING_DEMONSTRATIONS},
+            code="no_demonstrations",
+        )
+
+
 def describe_ptx(algorithm: AlgorithmOptions) -> str:
     """A sentence about what PPO mixes in; empty when it mixes in nothing."""
     share, coefficient = algorithm.ptx_texts_share, f"coefficient {algorithm.ptx_coefficient:g}"

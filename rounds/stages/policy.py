@@ -1,8 +1,8 @@
 """PPO from the start policy and against the plan's reference, with the round's reward model."""
 
 from learning.interface.options import options_to_dict
-from policy_training.actions import train_ppo
 from policy_training.models import Policy
+from policy_training.rewarded.actions import train_ppo
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan
 from rounds.stages.transitions import (

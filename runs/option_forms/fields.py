@@ -16,6 +16,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
+from learning.interface.training_options import ModelSource
 from runs.option_forms.comments import field_comments
 
 # Names of files and models of the server: a page must not read what is named to it.
@@ -54,7 +55,7 @@ class Section:
 def sections_of(cls: type[Any], *, leave_out: Collection[str] = ()) -> list[Section]:
     """The options of a configuration, a section for each nested class of them; sections named by `leave_out` are not.
 
-    What may be a whole section or null (`reference`) is left as it is.
+    Another model (`reference`) and lists of sections (`rewards.models`) have fields of their own.
     """
     found = [section for section in _sections(cls, "", leave_out) if section.options]
     return sorted(found, key=lambda section: _ORDER.get(section.path.rpartition(".")[2], 0))
@@ -67,12 +68,10 @@ def _sections(cls: type[Any], prefix: str, leave_out: Collection[str]) -> Iterat
         path, hint = prefix + field.name, hints[field.name]
         if path in leave_out or field.name in NEVER_ASKED or not field.init:
             continue
-        if dataclasses.is_dataclass(hint):
-            inner.append((hint, path))
-        elif field.name == "from_scratch":
-            inner.append(
-                (next(part for part in typing.get_args(hint) if dataclasses.is_dataclass(part)), path)
-            )
+        nested = next((part for part in (hint, *_members(hint)) if dataclasses.is_dataclass(part)), None)
+        # A section that may be null is made of what is filled in; another model has a field of its own.
+        if nested is not None and (nested is hint or nested is not ModelSource):
+            inner.append((nested, path))
         elif (option := _option(cls, path, field.name, hint)) is not None:
             options.append(option)
     section = prefix.rstrip(".")
@@ -83,7 +82,7 @@ def _sections(cls: type[Any], prefix: str, leave_out: Collection[str]) -> Iterat
 
 
 def _option(cls: type[Any], path: str, name: str, hint: Any) -> Option | None:
-    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    parts = _members(hint) or (hint,)
     others = [part for part in parts if part is not type(None)]
     inner = [part for other in others for part in (other, *typing.get_args(other))]
     if any(dataclasses.is_dataclass(part) for part in inner):  # a section, or a list of them
@@ -101,6 +100,11 @@ def _option(cls: type[Any], path: str, name: str, hint: Any) -> Option | None:
         is_list=any(typing.get_origin(part) is tuple for part in others),
         may_be_empty=type(None) in parts,
     )
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """Of a union; none of anything else."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else ()
 
 
 def _help(cls: type[Any], name: str) -> str:

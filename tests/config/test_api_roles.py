@@ -296,6 +296,8 @@ TABLE = [
     row("POST", f"{P}/policies/fine-tune", MANAGERS, {"name": "tuned", "start": "{policy}"}),
     row("POST", f"{P}/policy-trainings/dpo", MANAGERS, PREFERRED),
     row("GET", f"{P}/policy-trainings/dpo/presets", REVIEWERS),
+    row("POST", f"{P}/policy-trainings/ppo", MANAGERS, REWARDED),
+    row("GET", f"{P}/policy-trainings/ppo/presets", REVIEWERS),
     row("POST", f"{P}/policy-trainings/policy-gradient", MANAGERS, REWARDED),
     row("GET", f"{P}/policy-trainings/policy-gradient/presets", REVIEWERS),
     row("POST", f"{P}/policy-trainings/best-of-n", MANAGERS, REWARDED | {"samplers": ["{policy}"]}),

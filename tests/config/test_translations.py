@@ -22,7 +22,7 @@ TEMPLATES = tuple(
 PLACEHOLDERS = re.compile(r"%\(\w+\)s|%[sd%]|\{\w*\}|</?\w+")
 SHOWN_ATTRIBUTES = re.compile(r'(?:aria-label|placeholder|title|alt|content-label)="([^"]*)"')
 # Names, and what people type or press.
-UNTRANSLATED = {"DPO", "Roundtable", "API", "API   Roundtable", "CSV", "KL", "SHA-256"}
+UNTRANSLATED = {"DPO", "PPO", "Roundtable", "API", "API   Roundtable", "CSV", "KL", "SHA-256"}
 
 
 def forms_of(message):

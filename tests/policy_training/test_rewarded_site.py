@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from policy_training.models import Policy
 from policy_training.run_kinds import POLICY_GRADIENT
+from policy_training.training.ppo.presets import PPO_PRESETS
 from runs.models import Artifact, Run
 from tests.policy_training.test_commands import refused
 from tests.policy_training.test_forms import same, shown, started
@@ -54,7 +55,30 @@ def test_a_policy_gradient_by_the_page_is_the_commands(client, policy, model, pr
     assert run.title == f"{'Policy gradient' if preset == 'tiny' else preset.upper()}: tiny to better"
 
 
-@pytest.mark.parametrize("name", ["policy_gradient", "best_of_n"])
+def test_ppo_outside_a_round_by_the_page_is_the_commands(client, policy, model, prompt_set, max_):  # noqa: F811
+    client.force_login(max_)
+    address = reverse("policies:ppo", args=["kitchen"])
+    for preset in PPO_PRESETS.values():
+        if preset.algorithm.ptx_coefficient:  # it mixes in what the project has not
+            said = refused("train_ppo", "kitchen", "better", *REWARDED, "--preset", preset.name)
+            assert "ptx" in said and "import_" in said, said
+            continue
+        values = sent(client, address, policy, model, prompt_set, preset=preset.name)
+        run = started(
+            client.post(address, values | {"rollout.steps": "7", "reward_model_batch.layout": "padded"})
+        )
+        call_command(
+            "train_ppo", "kitchen", "better", *REWARDED, "--preset", preset.name, "--set", "rollout.steps=7",
+            "reward_model_batch.layout=padded", verbosity=0,
+        )  # fmt: skip
+        assert same(run, Run.objects.latest("pk"))
+        assert run.title == "PPO: tiny to better" and run.config["reward_model_batch"] == {"layout": "padded"}
+    assert (
+        client.get(address, {"run": run.pk}).context["form"]["reward_model_batch.layout"].value() == "padded"
+    )
+
+
+@pytest.mark.parametrize("name", ["policy_gradient", "best_of_n", "ppo"])
 def test_check_boxes_stand_in_a_group_with_its_legend(client, policy, model, prompt_set, max_, name):  # noqa: F811
     client.force_login(max_)
     page = client.get(reverse(f"policies:{name}", args=["kitchen"])).content.decode()

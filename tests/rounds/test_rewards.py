@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from annotation.models import PreferenceDataset
-from policy_training.actions import train_ppo
+from policy_training.rewarded.actions import train_ppo
 from policy_training.training.reward_config import LENGTH_PENALTY
 from rewardmodel.models import RewardModel
 from rounds.errors import RoundRefused

@@ -141,9 +141,9 @@ PAGES = {
         *(f"policies:{name}" for name in ("start_serving", "stop_serving")),
         *(
             f"policies:{name}"
-            for name in "fine_tune pretrain dpo policy_gradient best_of_n merge sample import evaluate adopt".split()
+            for name in "fine_tune pretrain dpo ppo policy_gradient best_of_n merge sample import evaluate".split()
         ),
-        *(f"policies:{name}" for name in ("benchmark", "benchmark_files")),
+        *(f"policies:{name}" for name in ("adopt", "benchmark", "benchmark_files")),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
 }

@@ -54,6 +54,38 @@ class MergeBodyRequest(TypedDict):
     weights: NotRequired[list[float]]
 
 
+class PPOBodyRequest(TypedDict):
+    processes: NotRequired[int]
+    settings: NotRequired[dict[str, Any]]
+    name: str
+    start: int
+    reward_model: int
+    further_reward_models: NotRequired[list[int]]
+    further_weights: NotRequired[list[float]]
+    reward_functions: NotRequired[list[str]]
+    function_weights: NotRequired[list[float]]
+    prompt_set: int
+    reference: NotRequired[int]
+    preset: NotRequired[
+        Literal[
+            "a2c_repeated",
+            "instructgpt",
+            "llama2",
+            "lora",
+            "n_plus",
+            "ppo_max",
+            "ppo_penalty",
+            "ppo_vanilla",
+            "secrets_advantage_clip",
+            "secrets_entropy_bonus",
+            "secrets_fixed_reference",
+            "secrets_reward_scaling",
+            "stiennon",
+            "tiny",
+        ]
+    ]
+
+
 class PolicyGradientBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
@@ -65,8 +97,8 @@ class PolicyGradientBodyRequest(TypedDict):
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
     prompt_set: int
-    preset: NotRequired[Literal["grpo", "reinforce", "rloo", "tiny"]]
     reference: NotRequired[int]
+    preset: NotRequired[Literal["grpo", "reinforce", "rloo", "tiny"]]
 
 
 class PolicyTrainingsResource(Resource):
@@ -201,6 +233,39 @@ class PolicyTrainingsResource(Resource):
                     "get_policy_trainings_policy_gradient_presets",
                     "GET",
                     "/projects/{slug}/policy-trainings/policy-gradient/presets",
+                    answer="json",
+                ),
+                {},
+            ),
+        )
+
+    def ppo(self, *, idempotency_key: str | None = None, **body: Unpack[PPOBodyRequest]) -> OneRun:
+        """Queue PPO outside a round."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_trainings_ppo",
+                    "POST",
+                    "/projects/{slug}/policy-trainings/ppo",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )
+
+    def ppo_presets(self) -> Presets:
+        """The presets of PPO, every value with its source."""
+        return cast(
+            Presets,
+            self.perform(
+                Operation(
+                    "get_policy_trainings_ppo_presets",
+                    "GET",
+                    "/projects/{slug}/policy-trainings/ppo/presets",
                     answer="json",
                 ),
                 {},
