@@ -7,6 +7,7 @@ from django.utils.translation import gettext
 
 from learning.interface.options import UserError, load_options
 from policy_training.models import Policy, PolicyEvaluation
+from policy_training.rewarded.origins import gain_text
 from policy_training.rewards import describe_rewards
 from policy_training.training.reward_config import RewardSourcesOptions
 
@@ -31,6 +32,7 @@ def policy_figures(policy: Policy) -> list[tuple[str, str]]:
             (gettext("Held-out pairs ordered as people did"), _share(report.get("accuracy_after"))),
             (gettext("Reward on held-out prompts"), _change(report, "score_before", "score_after", 2)),
             (gettext("Its reward"), _reward(policy)),
+            (gettext("Reward of what it learned"), gain_text(report)),
             *_reward_parts(report),
             (gettext("Alarms"), " ".join(map(str, report.get("alarms") or ()))),
             (gettext("KL to the reference"), _number(report.get("kl"), 1, " nats a response")),

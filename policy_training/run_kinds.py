@@ -17,6 +17,7 @@ from learning.interface.record_schemas import (
     DRAWS,
     PROMPTS,
     SAMPLED_RESPONSES,
+    STORED_CANDIDATES,
     TEXTS,
 )
 from policy_training.benchmark_files import parse_tasks
@@ -30,6 +31,7 @@ from policy_training.supervised.preferred_answers import (
     require_preferred_answers,
 )
 from policy_training.supervised.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
+from policy_training.supervised.stored_answers import mark_used, stored_answers_of, stored_candidates
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import AdoptConfig, EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.dpo.config import DPOConfig
@@ -112,6 +114,15 @@ def _pretraining_inputs(run: Run) -> Mapping[str, Any]:
 def _rollout_inputs(run: Run) -> Mapping[str, Any]:
     mark_prompts_used(_prompt_set(run), f"run {run.pk}")
     return {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
+
+
+def _best_of_n_inputs(run: Run) -> Mapping[str, Any]:
+    inputs = dict(_rollout_inputs(run))
+    if stored_answers_of(run):
+        prompt_set = _prompt_set(run)
+        mark_used(run, prompt_set)
+        inputs["candidates"] = (stored_candidates(run, prompt_set), STORED_CANDIDATES)
+    return inputs
 
 
 def _ppo_inputs(run: Run) -> Mapping[str, Any]:
@@ -284,7 +295,7 @@ BEST_OF_N = RunKind(
     name="policy.best_of_n",
     label=gettext_noop("Best-of-n"),
     command="policy_training.training.best_of_n.recipe",
-    build_inputs=_rollout_inputs,
+    build_inputs=_best_of_n_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=BestOfNConfig,

@@ -30,6 +30,7 @@ from policy_training.rewarded.forms import (
     preview_best_of_n,
     preview_rollouts,
 )
+from policy_training.rewarded.origins import origin_rows
 from policy_training.serving.presentation import serving_context
 from runs.hub.forms import ModelDescriptionForm
 from runs.models import Run
@@ -78,6 +79,7 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
         "children": found.children.order_by("pk"),
         "responses": found.source.responses.aggregate(n=Count("pk"))["n"],
         "figures": policy_figures(found),
+        "origins": origin_rows(found.report),
         "rounds": request.project.rounds.filter(
             Q(start_policy=found) | Q(comparison_policy=found) | Q(new_policy=found)
         ).order_by("number"),

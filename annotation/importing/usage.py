@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from annotation.models import Import, PromptSet
+from annotation.models import Import, PromptSet, Response
 from annotation.records import imports_of_judgments
 from workspace.models import Project
 
@@ -17,6 +17,12 @@ def mark_prompts_used(prompt_set: PromptSet, used_for: str) -> None:
 
 def mark_demonstrations_used(project: Project, used_for: str) -> None:
     _mark(Import.objects.filter(project=project, demonstrations__isnull=False), used_for)
+
+
+def mark_answers_used(responses: QuerySet[Response], used_for: str) -> None:
+    """The imports that brought these answers."""
+    keys = responses.filter(from_import__isnull=False).order_by().values("from_import")
+    _mark(Import.objects.filter(pk__in=keys), used_for)
 
 
 def mark_judgments_used(project: Project, used_for: str, **selection: Any) -> None:

@@ -171,6 +171,32 @@ class ScoreRow(TypedDict):
     reward: float
 
 
+class StoredCandidateRow(TypedDict):
+    response_id: str
+    prompt_id: str
+    text: str
+    source: str
+    policy: str | None
+    round: int | None
+    temperature: float | None
+    ended: bool | None
+    reward: float | None
+
+
+class CandidateOriginRow(TypedDict):
+    response_id: str
+    prompt_id: str
+    split: str
+    is_stored: bool
+    source: str
+    policy: str | None
+    round: int | None
+    temperature: float | None
+    ended: bool
+    reward: float
+    kept: bool
+
+
 def iso_utc(moment: datetime) -> str:
     """The one spelling of a time in records: `2026-01-31T09:30:00.000000Z`. Naive times are refused."""
     if moment.tzinfo is None:

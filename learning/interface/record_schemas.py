@@ -223,3 +223,36 @@ JUDGMENTS = pa.schema(
 SCORES = pa.schema(
     [_required("response_id", _TEXT), _required("prompt_id", _TEXT), _required("reward", pa.float64())]
 )
+
+# Answers that are there already and compete in best-of-n. `source`: who wrote it (vocabulary.SOURCE_KINDS); `round`:
+# whose tasks it was in first; `reward`: null where the run's reward model has not scored it.
+STORED_CANDIDATES = pa.schema(
+    [
+        _required("response_id", _TEXT),
+        _required("prompt_id", _TEXT),
+        _required("text", _TEXT),
+        _required("source", _TEXT),
+        pa.field("policy", _TEXT),
+        pa.field("round", pa.int64()),
+        pa.field("temperature", pa.float64()),
+        pa.field("ended", pa.bool_()),
+        pa.field("reward", pa.float64()),
+    ]
+)
+
+# Every candidate of a best-of-n run, and whether it is learned.
+CANDIDATE_ORIGINS = pa.schema(
+    [
+        _required("response_id", _TEXT),
+        _required("prompt_id", _TEXT),
+        _required("split", _TEXT),
+        _required("is_stored", pa.bool_()),
+        _required("source", _TEXT),
+        pa.field("policy", _TEXT),
+        pa.field("round", pa.int64()),
+        pa.field("temperature", pa.float64()),
+        _required("ended", pa.bool_()),
+        _required("reward", pa.float64()),
+        _required("kept", pa.bool_()),
+    ]
+)

@@ -25,6 +25,7 @@ from workspace.api.operations import operation
 from workspace.roles import Capability
 
 MAX_SAMPLERS = 9
+MAX_STORED_POLICIES = 100
 
 
 class RewardedBody(RunBody):
@@ -87,6 +88,16 @@ class BestOfNBody(RewardedBody):
         max_length=MAX_SAMPLERS,
         required=False,
         help_text="The policies that answer; none: the one it starts from.",
+    )
+    stored_policies = serializers.ListField(
+        child=serializers.IntegerField(**KEY),
+        max_length=MAX_STORED_POLICIES,
+        required=False,
+        help_text="Policies whose answers that are there already, of all rounds, compete with the new ones.",
+    )
+    stored_others = serializers.BooleanField(
+        default=False,
+        help_text="Answers of people and of files that are there already compete too, demonstrations among them.",
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from django.utils.translation import gettext
 
+from annotation.content.held_out import HELD_OUT_SETS
 from annotation.models import PromptSet
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
@@ -13,6 +14,7 @@ from policy_training.registry import require_unused_name
 from policy_training.rewards import filled_in
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
 from policy_training.supervised.mixing import require_ptx
+from policy_training.supervised.stored_answers import StoredAnswers, require_stored_answers
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
@@ -29,6 +31,7 @@ from workspace.errors import ActionError
 from workspace.models import Project, User
 
 FILLED_IN = "(filled in)"
+NO_STORED_ANSWERS = StoredAnswers()
 Options = TypeVar("Options")
 
 
@@ -156,12 +159,14 @@ def train_best_of_n(
     prompt_set: PromptSet,
     config: Mapping[str, Any],
     samplers: Sequence[Policy] = (),
+    stored: StoredAnswers = NO_STORED_ANSWERS,
     processes: int = 1,
 ) -> Run:
     """Queue best-of-n: the `samplers` (none: `start`) answer, and `start` is fine-tuned on the answers that score best.
+    Answers that are there already (`stored`) compete with the new ones.
 
-    `config` is BestOfNConfig as a mapping, further reward models by their names; the other models are filled in here.
-    Raises ActionError, BadRunConfig.
+    `config` is BestOfNConfig as a mapping, further reward models by their names; the other models, their names and
+    whether there are stored answers are filled in here. Raises ActionError, BadRunConfig.
     """
     if len(set(samplers)) != len(samplers):
         raise ActionError(gettext("Name each policy that answers once."), code="no_policy")
@@ -174,19 +179,31 @@ def train_best_of_n(
         config=config,
         others=samplers,
     )
+    if prompt_set.purpose in HELD_OUT_SETS:
+        raise ActionError(
+            gettext("The prompts of “%(name)s” are kept for measuring: choose a set to learn on.")
+            % {"name": prompt_set.name},
+            code="held_out",
+        )
     config = {
         **config,
         "model": {**config.get("model", {}), "source": source_of(start)},
         "samplers": [source_of(policy) for policy in samplers],
+        "sampler_names": [policy.name for policy in samplers or [start]],
+        "stored": {**config.get("stored", {}), "use": bool(stored)},
     }
     require_loads(BestOfNConfig, config)
+    if stored:
+        require_stored_answers(project, prompt_set, stored)
     return queue_run(
         actor=actor,
         project=project,
         kind=BEST_OF_N,
         title=f"Best-of-n: {start.name} to {name}",
         config=config,
-        parameters=parameters | {"samplers": [policy.pk for policy in samplers]},
+        parameters=parameters
+        | {"samplers": [policy.pk for policy in samplers]}
+        | ({"stored": stored.record} if stored else {}),
         processes=processes,
     )
 

@@ -5,15 +5,16 @@ from types import ModuleType
 from typing import Any
 
 from django import forms
-from django.db.models import Case, When
-from django.utils.translation import gettext_lazy
+from django.db.models import Case, Exists, OuterRef, When
+from django.utils.translation import gettext, gettext_lazy
 
-from annotation.models import Prompt, PromptSet
+from annotation.models import Prompt, PromptSet, Response
 from policy_training.forms import PoliciesField, PolicyField, policies_of
 from policy_training.models import Policy
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
+from policy_training.supervised.stored_answers import StoredAnswers, count_stored, stored_answers_of
 from policy_training.training.best_of_n import presets as best_of_n_presets
 from policy_training.training.best_of_n.config import NOT_FOR_BEST_OF_N, BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
@@ -171,6 +172,8 @@ class BestOfNForm(RewardedForm):
         BestOfNConfig,
         leave_out=(
             "model.source",
+            "sampler_names",
+            "stored.use",
             *(f"{section}.{name}" for section, names in NOT_FOR_BEST_OF_N for name in names),
         ),
     )
@@ -185,14 +188,36 @@ class BestOfNForm(RewardedForm):
             "None chosen: the policy it starts from. Of several, the best answer of all is learned."
         ),
     )
+    stored_policies = PoliciesField(
+        Policy.objects.none(),
+        required=False,
+        label=gettext_lazy("Answers that are there already, of"),
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy(
+            "Of all rounds: they compete with the new ones, with the rewards that the reward model gave them before. "
+            "With candidates.samples_per_prompt 0 nothing new is sampled."
+        ),
+    )
+    stored_others = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Answers of people and of files that are there already"),
+        help_text=gettext_lazy("Demonstrations are among them."),
+    )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        self.choose_from(samplers=policies_of(project))
-        self.fields["samplers"].widget.attrs["class"] = "form-check-input"
+        answered = policies_of(project).filter(Exists(Response.objects.filter(source=OuterRef("source"))))
+        self.choose_from(samplers=policies_of(project), stored_policies=answered)
+        for name in ("samplers", "stored_policies"):
+            self.fields[name].widget.attrs["class"] = "form-check-input"
 
     def values_of(self, run: Run) -> dict[str, Any]:
-        return super().values_of(run) | {"samplers": run.parameters.get("samplers") or []}
+        stored = stored_answers_of(run)
+        return super().values_of(run) | {
+            "samplers": run.parameters.get("samplers") or [],
+            "stored_policies": list(stored.policies),
+            "stored_others": stored.others,
+        }
 
     def config(self) -> dict[str, Any]:
         return best_of_n_config(self.cleaned_data["preset"], self.assignments())
@@ -200,7 +225,11 @@ class BestOfNForm(RewardedForm):
     def asked(self) -> dict[str, Any]:
         # Oldest first, however the page lists them.
         samplers = sorted(self.cleaned_data["samplers"], key=lambda policy: policy.pk)
-        return super().asked() | {"samplers": samplers}
+        stored = sorted(policy.pk for policy in self.cleaned_data["stored_policies"])
+        return super().asked() | {
+            "samplers": samplers,
+            "stored": StoredAnswers(policies=tuple(stored), others=self.cleaned_data["stored_others"]),
+        }
 
 
 def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
@@ -215,13 +244,22 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
         ("Held out, to measure the reward", splits["held out"]),
     ]
     each = value_at(asked["config"], "candidates.samples_per_prompt")
-    if isinstance(each, int):
-        per_prompt = each * (len(asked["samplers"]) or 1)
+    temperatures = value_at(asked["config"], "candidates.temperatures") or [None]
+    sampled = stored = 0
+    if isinstance(each, int) and isinstance(temperatures, list | tuple):
+        per_prompt = each * (len(asked["samplers"]) or 1) * len(temperatures)
+        sampled = per_prompt * splits["train"]
+        facts += [(gettext("New answers to each prompt"), per_prompt), (gettext("New answers"), sampled)]
+    if asked["stored"]:
+        stored, scored = count_stored(asked["prompt_set"], asked["stored"], asked["reward_model"])
         facts += [
-            ("Answers to each prompt", per_prompt),
-            ("Answers to learn from", per_prompt * splits["train"]),
+            (gettext("Answers that are there already"), stored),
+            (gettext("Scored by the reward model before"), scored),
         ]
-    return {"facts": facts, "missing": "" if splits["train"] else NO_PROMPTS}
+    missing = "" if splits["train"] else NO_PROMPTS
+    if not missing and not sampled + stored and isinstance(each, int):
+        missing = gettext("Nothing is sampled and no answer is there: there is nothing to choose from.")
+    return {"facts": facts, "missing": missing}
 
 
 def preview_rollouts(form: RolloutForm) -> dict[str, Any]:

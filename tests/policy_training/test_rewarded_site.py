@@ -6,9 +6,20 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
+from annotation.content.actions import (
+    NewDemonstration,
+    NewResponse,
+    add_demonstrations,
+    add_responses,
+    get_or_create_source,
+)
+from annotation.models import PromptSet
 from policy_training.models import Policy
-from policy_training.run_kinds import POLICY_GRADIENT
+from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
+from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.ppo.presets import PPO_PRESETS
+from policy_training.training.reward_config import BUILT_IN_FUNCTIONS
+from rewardmodel.models import ResponseScore
 from runs.models import Artifact, Run
 from tests.policy_training.test_commands import refused
 from tests.policy_training.test_forms import same, shown, started
@@ -135,6 +146,97 @@ def test_best_of_n_by_the_page_is_the_commands(client, policy, model, prompt_set
     # Shown again, the policies that answered are chosen.
     assert client.get(address, {"run": run.pk}).context["form"]["samplers"].value() == [policy.pk]
     preview = client.get(address, values | {"part": "preview"}).content.decode()
-    assert "Answers to each prompt" in preview
+    assert "New answers to each prompt" in preview
     said = refused("train_best_of_n", "kitchen", "x", *REWARDED, "--set", "rewards.whiten=true")
     assert "rewards.whiten" in said
+
+
+@pytest.fixture
+def answers(project, policy, model, prompt_set, max_):  # noqa: F811
+    """Of the policy two, the first scored, the second cut; of a person one; a demonstration; one with a tool call."""
+    prompts = list(prompt_set.prompts.order_by("pk"))
+    person = get_or_create_source(actor=max_, project=project, kind="person", name="ada")
+    call = [{"role": "assistant", "content": "", "tool_calls": [{"id": "1", "name": "f", "arguments": "{}"}]}]
+    rows = [
+        NewResponse(
+            prompt=prompts[0],
+            source=policy.source,
+            text="A cat.",
+            response_id="r1",
+            sampling={"temperature": 0.5},
+        ),
+        NewResponse(prompt=prompts[0], source=policy.source, text="A dog and", response_id="r2", ended=False),
+        NewResponse(prompt=prompts[1], source=person, text="A cow.", response_id="r3"),
+        NewResponse(prompt=prompts[1], source=policy.source, text="", turns=call, response_id="r4"),
+    ]
+    first, *_ = add_responses(actor=max_, project=project, rows=rows)
+    ResponseScore.objects.create(reward_model=model, response=first, reward=2.5)
+    add_demonstrations(
+        actor=max_,
+        project=project,
+        rows=[NewDemonstration(prompt=prompts[2], text="A hen.", demonstration_id="d1")],
+    )
+
+
+def test_answers_that_are_there_go_into_best_of_n_with_the_rewards_they_have(
+    client, policy, model, prompt_set, max_, answers  # noqa: F811
+):  # fmt: skip
+    client.force_login(max_)
+    address = reverse("policies:best_of_n", args=["kitchen"])
+    assert "Answers that are there already, of" in client.get(address).content.decode()
+    values = sent(client, address, policy, model, prompt_set, stored_policies=[policy.pk], stored_others="on")
+    run = started(client.post(address, values | {"candidates.samples_per_prompt": "0"}))
+    call_command(
+        "train_best_of_n", "kitchen", "better", *REWARDED, "--stored-policy", "tiny", "--stored-others", "--set",
+        "candidates.samples_per_prompt=0", verbosity=0,
+    )  # fmt: skip
+    assert same(run, Run.objects.latest("pk"))
+    assert run.config["stored"]["use"] and run.config["sampler_names"] == ["tiny"]
+    again = client.get(address, {"run": run.pk}).context["form"]
+    assert (again["stored_policies"].value(), again["stored_others"].value()) == ([policy.pk], True)
+    rows, _ = BEST_OF_N.build_inputs(run)["candidates"]
+    found = {row["response_id"]: row for row in rows}
+    assert {name: row["reward"] for name, row in found.items()} == {
+        "r1": 2.5, "r2": None, "r3": None, "demonstration d1": None,
+    }  # fmt: skip
+    assert (found["r1"]["policy"], found["r1"]["temperature"]) == ("tiny", 0.5)
+    assert found["r2"]["ended"] is False and found["demonstration d1"]["source"] == "person"
+    # Where the reward is more than the model's score, what it said before is not the reward.
+    run.config["rewards"]["functions"] = [{"function": BUILT_IN_FUNCTIONS[0], "weight": 1.0}]
+    rows, _ = BEST_OF_N.build_inputs(run)["candidates"]
+    assert {row["reward"] for row in rows} == {None}
+    preview = client.get(address, values | {"part": "preview"}).content.decode()
+    assert "Answers that are there already</dt><dd>4<" in preview
+    assert "Scored by the reward model before</dt><dd>1<" in preview
+
+
+def test_answers_that_nobody_gave_and_prompts_kept_for_measuring_are_refused(
+    policy, model, prompt_set, max_, answers  # noqa: F811
+):  # fmt: skip
+    prompt_set.prompts.set(prompt_set.prompts.order_by("pk")[5:])
+    said = refused("train_best_of_n", "kitchen", "x", *REWARDED, "--stored-policy", "tiny", "--stored-others")
+    assert "Nobody of those has answered a prompt of “asked”" in said
+    said = refused("train_best_of_n", "kitchen", "x", *REWARDED, "--set", "candidates.samples_per_prompt=0")
+    assert "without samples, take answers that are there already" in said
+    PromptSet.objects.filter(pk=prompt_set.pk).update(purpose="evaluation")
+    assert "are kept for measuring" in refused("train_best_of_n", "kitchen", "x", *REWARDED)
+    assert not StoredAnswers() and StoredAnswers(others=True)
+
+
+def test_the_policys_page_says_where_its_answers_came_from(client, policy, max_):
+    origin = {"is_stored": False, "source": "policy", "policy": "tiny", "round": None, "temperature": 1.0}
+    theirs = {"is_stored": True, "source": "person", "policy": None, "round": None, "temperature": None}
+    policy.report = {
+        "origins": [
+            {**origin, "candidates": 30, "candidate_score": 0.25, "kept": 3, "kept_score": 1.5},
+            {**theirs, "candidates": 4, "candidate_score": 0.5, "kept": 1, "kept_score": 2.0},
+        ],
+        "gain_over_mean": {"value": 1.2, "low": 1.0, "high": 1.4, "prompts": 4},
+    }
+    policy.save()
+    client.force_login(max_)
+    page = client.get(reverse("policies:policy", args=["kitchen", policy.pk])).content.decode()
+    assert "1.20 above the mean of a prompt&#x27;s candidates (1.00 to 1.40)" in page
+    table = page.partition("Where its answers came from</h2>")[2].partition("</table>")[0]
+    assert re.findall(r"<bdi>(.*?)</bdi>", table) == ["tiny", "Person"]
+    assert re.findall(r"<td>(\d+ %)</td>", table) == ["75 %", "25 %"]

@@ -6,6 +6,7 @@ from typing import Any
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
 from policy_training.rewarded.actions import best_of_n_config, train_best_of_n
 from policy_training.supervised.options import find_policy
+from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
@@ -25,10 +26,26 @@ class Command(ProjectCommand):
             metavar="POLICY",
             help="name of a policy that answers (repeatable; default: the one it starts from)",
         )
+        parser.add_argument(
+            "--stored-policy",
+            action="append",
+            default=[],
+            metavar="POLICY",
+            help="name of a policy whose answers that are there already compete with the new ones (repeatable)",
+        )
+        parser.add_argument(
+            "--stored-others",
+            action="store_true",
+            help="answers of people and of files that are there already compete too, demonstrations among them",
+        )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         samplers = [find_policy(project, name) for name in options["sampler"]]
+        stored = sorted(find_policy(project, name).pk for name in options["stored_policy"])
         run = train_best_of_n(
-            actor=actor, samplers=samplers, **asked_rewarded(project, options, best_of_n_config)
+            actor=actor,
+            samplers=samplers,
+            stored=StoredAnswers(policies=tuple(stored), others=options["stored_others"]),
+            **asked_rewarded(project, options, best_of_n_config),
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

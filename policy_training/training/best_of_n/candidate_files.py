@@ -15,6 +15,11 @@ def shard_files(folder: Path, sampler: int, shard: int) -> tuple[Path, Path]:
     return folder / f"{stem}.responses.parquet", folder / f"{stem}.scores.parquet"
 
 
+def stored_scores_file(folder: Path, shard: int) -> Path:
+    """Scores of answers that were there already."""
+    return folder / f"stored-{shard:06d}.scores.parquet"
+
+
 def require_same_inputs(folder: Path, inputs: dict[str, Any], distributed: DistributedContext) -> None:
     """UserError when the answers that exist come from other options or weights; the first start records its own."""
     recorded = folder / "sampling_inputs.json"

@@ -1,6 +1,7 @@
 """Options of best-of-n fine-tuning. Light: no torch, so that the web process may build them."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from learning.interface.training_options import (
@@ -28,7 +29,11 @@ NOT_FOR_BEST_OF_N = (
 class CandidateOptions:
     """How many answers a prompt gets, and which of them are learned."""
 
-    samples_per_prompt: int = 8  # of each policy that answers
+    # Of each policy that answers, at each temperature; 0: none, where answers that are there already are taken.
+    samples_per_prompt: int = 8
+    temperatures: tuple[
+        float, ...
+    ] = ()  # each policy answers at each of them; empty: at sampling.temperature
     keep: int = 1  # answers of a prompt that are learned: those that score highest; the same text counts once
     # Where answers share the last place that is kept: the one sampled first, or all of them.
     ties: Literal["first", "all"] = "first"
@@ -38,8 +43,33 @@ class CandidateOptions:
     )
 
     def __post_init__(self) -> None:
-        for name in ("samples_per_prompt", "keep"):
-            require_at_least(name, getattr(self, name), 1)
+        require_at_least("samples_per_prompt", self.samples_per_prompt, 0)
+        require_at_least("keep", self.keep, 1)
+        if len(set(self.temperatures)) != len(self.temperatures):
+            raise ValueError(f"temperatures {self.temperatures}: name each once")
+        for temperature in self.temperatures:
+            SamplingOptions(temperature=temperature)  # what it refuses
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAnswersOptions:
+    """Answers that are there already (input `candidates`), beside those that are sampled."""
+
+    use: bool = False
+    score_again: bool = False  # also those that the reward model has scored before
+
+    def __post_init__(self) -> None:
+        if self.score_again and not self.use:
+            raise ValueError("score_again: no answers that are there already are taken")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshSource:
+    """Whose samples a set of candidates is."""
+
+    sampler: int  # place among the policies that answer
+    name: str
+    temperature: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +78,11 @@ class BestOfNConfig:
     reward_model_path: str  # a reward model's folder; its base and tokenizer may be others than the policy's
     optimizer: OptimizerOptions
     samplers: tuple[ModelSource, ...] = ()  # the policies that answer; empty: the one that is fine-tuned
+    sampler_names: tuple[str, ...] = ()  # what reports call them; empty: by their folders
     rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     candidates: CandidateOptions = field(default_factory=CandidateOptions)
+    stored: StoredAnswersOptions = field(default_factory=StoredAnswersOptions)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
@@ -69,6 +101,19 @@ class BestOfNConfig:
             raise ValueError(
                 "alarms.action 'pause': best-of-n measures its answers once it has learned them; choose note or off"
             )
+        if self.candidates.samples_per_prompt == 0 and not self.stored.use:
+            raise ValueError(
+                "candidates.samples_per_prompt is 0: without samples, take answers that are there already"
+            )
+        if self.stored.use and self.rewards.judge.server.name:
+            raise ValueError(
+                "rewards.judge: it rewards an answer by those beside it, so answers of other times do not compare; "
+                "leave out the judge, or the answers that are there already"
+            )
+        if self.sampler_names and len(self.sampler_names) != len(self.answering):
+            raise ValueError(
+                f"sampler_names: {len(self.sampler_names)} names for {len(self.answering)} policies"
+            )
         for section, names in NOT_FOR_BEST_OF_N:
             options = getattr(self, section)
             plain = type(options)()
@@ -81,6 +126,20 @@ class BestOfNConfig:
     @property
     def answering(self) -> tuple[ModelSource, ...]:
         return self.samplers or (self.model.source,)
+
+    @property
+    def fresh_sources(self) -> tuple[FreshSource, ...]:
+        """Every policy that answers at every temperature; none where nothing is sampled."""
+        if not self.candidates.samples_per_prompt:
+            return ()
+        names = self.sampler_names or tuple(
+            Path(one.path).name if one.path is not None else str(one.hub_id) for one in self.answering
+        )
+        return tuple(
+            FreshSource(sampler=number, name=name, temperature=temperature)
+            for number, name in enumerate(names)
+            for temperature in self.candidates.temperatures or (self.sampling.temperature,)
+        )
 
     @property
     def supervised(self) -> LanguageModelConfig:

@@ -28,6 +28,8 @@ class BestOfNBodyRequest(TypedDict):
     prompt_set: int
     preset: NotRequired[Literal["llama2", "tiny"]]
     samplers: NotRequired[list[int]]
+    stored_policies: NotRequired[list[int]]
+    stored_others: NotRequired[bool]
 
 
 class DPOBodyRequest(TypedDict):

@@ -210,6 +210,8 @@ def test_rows_survive_a_round_trip_and_equal_rows_give_equal_bytes(tmp_path, nam
         (JUDGMENTS, record_rows.JudgmentRow),
         (SCORES, record_rows.ScoreRow),
         (DRAWS, record_rows.DrawRow),
+        (record_schemas.STORED_CANDIDATES, record_rows.StoredCandidateRow),
+        (record_schemas.CANDIDATE_ORIGINS, record_rows.CandidateOriginRow),
     ],
 )
 def test_the_typed_rows_name_the_columns_of_the_schemas(schema, typed_row):

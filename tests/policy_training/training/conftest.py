@@ -19,6 +19,7 @@ from learning.interface.record_schemas import (
     DEMONSTRATIONS,
     DRAWS,
     PROMPTS,
+    STORED_CANDIDATES,
     TEXTS,
 )
 from learning.interface.run_directory import RunDirectory
@@ -173,6 +174,7 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
         "draws": DRAWS,
         "comparisons": COMPARISONS,
         "items": BENCHMARK_ITEMS,
+        "candidates": STORED_CANDIDATES,
     }
     return RunDirectory.create(
         path,
