@@ -10,7 +10,7 @@ from annotation.models import Source
 
 def origin_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """{who, round, temperature, is_stored, candidates, kept, share (of all that are learned), candidate_score,
-    kept_score}, whoever gave most first; empty where the report has no origins. Numbers as text, "" where there is none.
+    kept_score}, whoever gave most first; empty where the report has no origins. Numbers as text, "" for none.
     """
     origins = report.get("origins")
     if not isinstance(origins, list):
