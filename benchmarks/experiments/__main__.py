@@ -17,9 +17,12 @@ import random
 import sys
 from pathlib import Path
 
-from benchmarks.experiments.jobs import execute_job, missing, prepare, quiet, read_results
+from benchmarks.experiments.jobs import execute_job, missing, prepare, quiet, read_results, summary_of
+from benchmarks.experiments.measurements import MEASUREMENTS
 from benchmarks.experiments.report import write_report
 from benchmarks.experiments.studies import STUDIES
+
+ALL = [*STUDIES, *MEASUREMENTS]
 
 
 def parse_options() -> argparse.Namespace:
@@ -27,7 +30,7 @@ def parse_options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("studies", nargs="*", metavar="STUDY", help=f"of {', '.join(STUDIES)} (default: all)")
+    add("studies", nargs="*", metavar="STUDY", help=f"of {', '.join(ALL)} (default: all)")
     add("--seeds", type=int, default=5, help="from 0 on (default: 5)")
     add("--processes", type=int, default=1, help="each with one thread (default: 1)")
     add(
@@ -43,8 +46,8 @@ def parse_options() -> argparse.Namespace:
         help="write the report of what has run into this folder, and run nothing",
     )
     options = parser.parse_args()
-    if unknown := sorted(set(options.studies) - set(STUDIES)):
-        parser.error(f"no study {', '.join(unknown)}; there are {', '.join(STUDIES)}")
+    if unknown := sorted(set(options.studies) - set(ALL)):
+        parser.error(f"no study {', '.join(unknown)}; there are {', '.join(ALL)}")
     for name in ("seeds", "processes"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1")
@@ -53,7 +56,7 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> int:
     options = parse_options()
-    studies = options.studies or list(STUDIES)
+    studies = options.studies or ALL
     folder = options.folder.resolve()
     if options.report:
         write_report(read_results(folder), options.report, folder)
@@ -78,12 +81,7 @@ def main() -> int:
                 continue
             with open(folder / "results.jsonl", "a") as results:
                 results.write(json.dumps(row) + "\n")
-            end = row["end"]
-            print(
-                f"{place}/{len(jobs)} {row['configuration']}, seed {row['seed']}: gold {end['gold']:.2f}, "
-                f"proxy {end['proxy']:.2f}, KL {end['kl']:.1f}, {row['seconds']:.0f} s",
-                flush=True,
-            )
+            print(f"{place}/{len(jobs)} {summary_of(row)}", flush=True)
     return 1 if failed else 0
 
 

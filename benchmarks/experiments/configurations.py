@@ -7,16 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from benchmarks.experiments import world
 from benchmarks.experiments.materials import BATCH, Materials, runtime
-from learning.interface.training_options import EvaluationOptions
+from learning.interface.training_options import EvaluationOptions, ModelSource
+from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
+from policy_training.training.dpo.presets import DPO_PRESETS
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from policy_training.training.ppo.presets import PPO_PRESETS
+from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 
 STEPS = 40
 RESPONSES = 128  # a step
 LEARNING_RATE = 1e-3  # a model of 70,000 parameters
 CRITIC_RATE = 3.3e-3  # 3.3 times the policy's, as Secrets of RLHF I, 5.1
 EVALUATION = EvaluationOptions(max_examples=128, logged_samples=0)
+
+LEARN_DIRECTLY = ("sft", "dpo", "best_of_n")  # recipes without a step's rollouts
 
 Changes = Mapping[str, Any]
 
@@ -42,6 +48,11 @@ class Configuration:
             "policy_optimizer.learning_rate": LEARNING_RATE,
             "rollout.steps": STEPS,
         }
+        if self.recipe in LEARN_DIRECTLY:
+            return changed(
+                self._direct(source, reward_model, seed),
+                {"batch": BATCH, "optimizer.learning_rate": LEARNING_RATE} | dict(self.changes),
+            )
         if self.recipe == "ppo":
             config: Any = PPO_PRESETS[self.preset].config(source, reward_model, runtime=runtime(seed))
             changes["critic_optimizer.learning_rate"] = CRITIC_RATE
@@ -50,6 +61,12 @@ class Configuration:
         if self.entropy_share is not None:
             changes["policy_loss.entropy_threshold"] = self.entropy_share * materials.entropy()
         return changed(config, changes | dict(self.changes))
+
+    def _direct(self, source: ModelSource, reward_model: str, seed: int) -> Any:
+        if self.recipe == "best_of_n":
+            return BEST_OF_N_PRESETS[self.preset].config(source, reward_model, runtime=runtime(seed))
+        presets: Any = DPO_PRESETS if self.recipe == "dpo" else LANGUAGE_MODEL_PRESETS
+        return presets[self.preset].config(source, runtime=runtime(seed))
 
 
 def has_kl_penalty(config: Any) -> bool:
@@ -187,6 +204,8 @@ def _all() -> list[Configuration]:
             "max, value on the policy's trunk",
             changes={"critic.init_from": "shared", "critic.max_pretraining_updates": 0},
         ),
+        # Without a reward model, or without rollouts at every step.
+        *_direct(),
         # Without a critic.
         *_critic_free(),
         # Reward models of little training, and of few and many labels.
@@ -195,6 +214,41 @@ def _all() -> list[Configuration]:
         *(_max(f"max, {labels} labels", labels=labels) for labels in (100, 300, 3000, 5000)),
     ]
     return made
+
+
+def _direct() -> list[Configuration]:
+    """On the labels of the reward model, as often as it saw them; best-of-n samples as many answers as the others."""
+    train_prompts = len(world.questions()) - world.HELD_OUT_PROMPTS
+    return [
+        Configuration(
+            "DPO",
+            "tiny",
+            {"data.epochs": 3, "evaluation.evaluate_every_steps": 10},
+            recipe="dpo",
+        ),
+        Configuration(
+            "top-tier SFT",
+            "tiny",
+            {
+                "data.steps": None,
+                "data.epochs": 3.0,
+                "data.examples_per_step": 32,
+                "evaluation.evaluate_every_steps": 10,
+            },
+            recipe="sft",
+        ),
+        Configuration(
+            "best-of-n fine-tuning",
+            "tiny",
+            {
+                "candidates.samples_per_prompt": STEPS * RESPONSES // train_prompts,
+                "data.epochs": 3.0,
+                "data.examples_per_step": 16,
+                "evaluation.evaluate_every_steps": 4,
+            },
+            recipe="best_of_n",
+        ),
+    ]
 
 
 def _critic_free() -> list[Configuration]:

@@ -200,6 +200,11 @@ class Materials:
         result = json.loads((self.folder / name / "result.json").read_text())
         return str(self.folder / name / "model"), float(result["accuracy"])
 
+    def make(self, name: str, module: Any, config: Any, **inputs: Any) -> None:
+        """By a recipe, unless it is there."""
+        if not self._is_there(name):
+            self._run(name, module, config, **inputs)
+
     def _is_there(self, name: str) -> bool:
         return (self.folder / name / "made").exists()
 

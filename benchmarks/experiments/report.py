@@ -1,7 +1,5 @@
 """The report of what has run: a table and a picture for each study, and what all runs say together."""
 
-import math
-import random
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,13 +8,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.experiments import comparison, over_optimisation, sections
 from benchmarks.experiments.charts import Curve, panels
-from benchmarks.experiments.configurations import CONFIGURATIONS
+from benchmarks.experiments.configurations import CONFIGURATIONS, LEARN_DIRECTLY
+from benchmarks.experiments.intervals import interval
+from benchmarks.experiments.measurements import MEASUREMENTS
 from benchmarks.experiments.runs import run_key
 from benchmarks.experiments.studies import FOUND_ALL, STUDIES, Study
 
 Row = dict[str, Any]
-RESAMPLES = 2000
 PICTURED = {"collapse": ("gold", "proxy", "kl", "response_tokens", "response_perplexity", "entropy")}
 LABELS = {
     "gold": "gold",
@@ -29,24 +29,41 @@ LABELS = {
 
 
 def write_report(rows: Sequence[Row], report: Path, folder: Path) -> None:
-    """`report`/README.md and one SVG a study. Rows of configurations that have changed since are left out."""
+    """`report`/README.md and its pictures. Rows of configurations that have changed since are left out."""
     report.mkdir(parents=True, exist_ok=True)
     keys = {run_key(made, seed): name for name, made in CONFIGURATIONS.items() for seed in range(100)}
     by_name: dict[str, list[Row]] = {}
     for row in {row["key"]: row for row in rows if row["key"] in keys}.values():
         by_name.setdefault(row["configuration"], []).append(row)
+    measured = {
+        name: [
+            row
+            for row in rows
+            if row.get("measurement") == name and row["key"] == made.key(name, row["seed"])
+        ]
+        for name, made in MEASUREMENTS.items()
+    }
     page = [INTRODUCTION]
     for name, study in STUDIES.items():
         there = {key: by_name[key] for key in study.configurations if key in by_name}
         if not there:
             continue
+        if name == "comparison":
+            page.append(comparison.section(study, there, measured["best_of_n"], report))
+            continue
         (report / f"{name}.svg").write_text(_picture(name, study, there))
         page.append(_section(name, study, there))
-    if "vanilla" in by_name and "max" in by_name:
-        (report / "tails.svg").write_text(_tails(by_name))
-        page.append(TAILS)
-    page.append(_over_optimisation(by_name, report))
-    page.append(_predictors([row for runs in by_name.values() for row in runs]))
+    page.append(sections.gradients(measured["gradients"]))
+    page.append(sections.tails(measured["watched"], report))
+    page.append(sections.alarms(measured["watched"]))
+    page.append(over_optimisation.section(by_name, measured["best_of_n"], report))
+    learned = [
+        row
+        for name, runs in by_name.items()
+        if CONFIGURATIONS[name].recipe not in LEARN_DIRECTLY
+        for row in runs
+    ]
+    page.append(_predictors(learned))
     (report / "README.md").write_text("\n\n".join(part for part in page if part) + "\n")
 
 
@@ -66,19 +83,6 @@ Columns: *gold* on held-out questions at the end, with the 95 % interval of the 
 gold* of a step on the way, on training questions; *KL* to the fine-tuned policy in nats an answer; *text* is the
 perplexity of held-out pretraining text, 2.1 before. In pictures: mean over seeds, shaded from the smallest to the
 largest."""
-
-TAILS = """## Where the reward's tail comes from
-
-Quantiles of the proxy reward of a step's answers (5, 25, 50, 75, 95 %), mean over seeds, vanilla PPO above PPO-max.
-
-![Quantiles of the proxy reward over the steps](tails.svg)"""
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 %, of the mean, by resampling the seeds."""
-    rng = random.Random(0)
-    means = sorted(statistics.fmean(rng.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
 
 
 def _section(name: str, study: Study, there: dict[str, list[Row]]) -> str:
@@ -147,72 +151,6 @@ def _picture(name: str, study: Study, there: dict[str, list[Row]]) -> str:
         for key, rows in there.items()
     ]
     return panels(study.title, "step", shown)
-
-
-def _tails(by_name: dict[str, list[Row]]) -> str:
-    names = ("5 %", "25 %", "50 %", "75 %", "95 %")
-    shown = []
-    for key in ("vanilla", "max"):
-        curves = {}
-        for place, name in enumerate(names):
-            whole = curve(by_name[key], lambda step, place=place: step["proxy_quantiles"][place])
-            curves[name] = Curve(whole.xs, whole.means)
-        shown.append((key, curves))
-    return panels("Quantiles of the proxy reward", "step", shown)
-
-
-def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Least squares for alpha, beta of gold gained = d (alpha - beta log d), d = sqrt(KL): Gao et al. 2022, eq. 2."""
-    usable = [(d, gained) for d, gained in points if d > 0.1]
-    columns = np.array([[d, -d * math.log(d)] for d, _ in usable])
-    (alpha, beta), *_ = np.linalg.lstsq(columns, np.array([gained for _, gained in usable]), rcond=None)
-    return float(alpha), float(beta)
-
-
-def _over_optimisation(by_name: dict[str, list[Row]], report: Path) -> str:
-    wanted = {100: "vanilla, 100 labels", 300: "vanilla, 300 labels", 1000: "vanilla"}
-    wanted |= {labels: f"vanilla, {labels} labels" for labels in (3000, 5000)}
-    lines, shown = [], []
-    for labels, name in wanted.items():
-        rows = by_name.get(name)
-        if not rows:
-            continue
-        points = [
-            (math.sqrt(max(step["kl"], 0.0)), step["gold"] - row["steps"][0]["gold"])
-            for row in rows
-            for step in row["steps"]
-        ]
-        alpha, beta = fit(points)
-        peak = math.exp(alpha / beta - 1) if beta > 0 else math.inf
-        accuracy = statistics.fmean(row["accuracy"] for row in rows)
-        best = statistics.fmean(max(step["gold"] for step in row["steps"]) for row in rows)
-        lines.append(f"| {labels} | {accuracy:.3f} | {alpha:.2f} | {beta:.2f} | {peak:.2f} | {best:.2f} |")
-        points = sorted(point for point in points if point[0] > 0.1)
-        fitted = [d * (alpha - beta * math.log(d)) for d, _ in points]
-        shown.append(
-            (
-                f"{labels} labels",
-                {
-                    "gold gained": Curve([d for d, _ in points], [gained for _, gained in points]),
-                    "fitted": Curve([d for d, _ in points], fitted),
-                },
-            )
-        )
-    if not lines:
-        return ""
-    (report / "over_optimisation.svg").write_text(
-        panels("Gold gained against sqrt(KL)", "sqrt(KL)", shown, columns=3)
-    )
-    return (
-        "## The curve of over-optimisation\n\n"
-        "*The paper (Gao et al. 2022):* with d = sqrt(KL) gold gained is d (alpha - beta log d) under "
-        "reinforcement learning; it "
-        "peaks at d = exp(alpha / beta - 1), further right with more labels.\n\n"
-        + (f"*Here:* {FOUND_ALL['over_optimisation']}\n\n" if FOUND_ALL.get("over_optimisation") else "")
-        + "![Gold gained against sqrt(KL), with the fitted curve](over_optimisation.svg)\n\n"
-        "| labels | accuracy of the reward model | alpha | beta | peak at d | best gold of a step "
-        "|\n|---|---|---|---|---|---|\n" + "\n".join(lines)
-    )
 
 
 def _predictors(rows: Sequence[Row]) -> str:

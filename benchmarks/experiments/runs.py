@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -44,27 +44,32 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 Answers = list[tuple[float, float]]  # (proxy, gold) of each response
 
 
+class Reported(NamedTuple):
+    step: int
+    answers: Answers
+    seconds: float  # of the processor, since the recipe began
+
+
+def answer_of(rollout: Any, tokenizer: Any) -> tuple[float, float]:
+    return rollout.score, world.gold(
+        rollout.prompt.text,
+        decode_response(tokenizer, rollout.response.token_ids),
+        ended=rollout.response.has_eos,
+    )
+
+
 @contextmanager
-def answers_kept(module: Any) -> Iterator[list[tuple[int, Answers]]]:
-    """(step, answers) of everything the recipe reports texts of; the last entry is the held-out evaluation."""
-    kept: list[tuple[int, Answers]] = []
-    reported = module.log_samples
+def answers_kept(module: Any) -> Iterator[list[Reported]]:
+    """Everything the recipe reports texts of; the last entry is the held-out evaluation."""
+    kept: list[Reported] = []
+    reported, begun = module.log_samples, time.process_time()
 
     def keep(state: Any, rollouts: Sequence[Any], step: int) -> None:
         kept.append(
-            (
+            Reported(
                 step,
-                [
-                    (
-                        rollout.score,
-                        world.gold(
-                            rollout.prompt.text,
-                            decode_response(state.tokenizer, rollout.response.token_ids),
-                            ended=rollout.response.has_eos,
-                        ),
-                    )
-                    for rollout in rollouts
-                ],
+                [answer_of(rollout, state.tokenizer) for rollout in rollouts],
+                time.process_time() - begun,
             )
         )
         reported(state, rollouts, step)
@@ -108,7 +113,7 @@ def execute(configuration: Configuration, seed: int, folder: Path) -> dict[str, 
             "accuracy": accuracy,
             "kl_penalty": has_kl_penalty(options),
             "steps": _curve(metrics, kept[:-1]),
-            "end": _summary(kept[-1][1])
+            "end": summary(kept[-1].answers)
             | {
                 "kl": result["kl"],
                 "tokens": result["tokens_after"],
@@ -122,18 +127,27 @@ def execute(configuration: Configuration, seed: int, folder: Path) -> dict[str, 
     return row
 
 
-def _curve(metrics: Sequence[dict[str, Any]], kept: Sequence[tuple[int, Answers]]) -> list[dict[str, Any]]:
+def _curve(metrics: Sequence[dict[str, Any]], kept: Sequence[Reported]) -> list[dict[str, Any]]:
     """The policy's steps, critic pre-training left out: of the training prompts' responses."""
-    answers = dict(kept)
+    by_step = {reported.step: reported for reported in kept}
     steps = []
     for line in metrics:
         if line.get("phase", "policy") != "policy":
             continue
-        steps.append(_summary(answers[line["step"]]) | {name: line.get(name) for name in WATCHED})
+        found = by_step[line["step"]]
+        steps.append(
+            summary(found.answers)
+            | {name: line.get(name) for name in WATCHED}
+            | {"seconds": round(found.seconds, 3)}
+        )
     return steps
 
 
-def _summary(answers: Answers) -> dict[str, Any]:
+def mean_gold(answers: Answers) -> float:
+    return statistics.fmean(gold for _, gold in answers)
+
+
+def summary(answers: Answers) -> dict[str, Any]:
     proxies, golds = sorted(proxy for proxy, _ in answers), [gold for _, gold in answers]
     return {
         "proxy": statistics.fmean(proxies),

@@ -183,6 +183,22 @@ STUDIES: Mapping[str, Study] = {
             "and collapses. A value head on the policy's own trunk loses 0.15 points to a critic of its own."
         ),
     ),
+    "comparison": Study(
+        "Eight ways to use the same labels",
+        "The sources name a family: fine-tuning on the answers put first, best-of-n, REINFORCE, A2C, RLOO, GRPO, PPO "
+        "and DPO. Each is said to be enough or to be better than another; none of them compares all on one budget.",
+        (
+            "top-tier SFT",
+            "best-of-n fine-tuning",
+            "DPO",
+            "REINFORCE",
+            "RLOO",
+            "GRPO",
+            "A2C, 1 epoch",
+            "KL 0.05",
+            "max",
+        ),
+    ),
     "accuracy": Study(
         "Accuracy of the reward model is not enough",
         "Secrets of RLHF I, 4.3: reward models of like accuracy lead to different policies; one trained for a "

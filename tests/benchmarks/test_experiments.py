@@ -1,16 +1,20 @@
 """The small world of the experiments, their bookkeeping, and one run of a configuration."""
 
+import itertools
 import json
 import math
 import random
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+import torch
 
-from benchmarks.experiments import jobs, materials, world
-from benchmarks.experiments.charts import Curve, panels
+from benchmarks.experiments import best_of_n, gradients, jobs, materials, over_optimisation, watched, world
+from benchmarks.experiments.charts import Curve, histograms, panels
 from benchmarks.experiments.configurations import CONFIGURATIONS, changed
-from benchmarks.experiments.report import fit, interval, write_report
+from benchmarks.experiments.intervals import interval
+from benchmarks.experiments.report import write_report
 from benchmarks.experiments.runs import execute, run_key
 from benchmarks.experiments.studies import STUDIES
 from demo import grammar
@@ -71,9 +75,49 @@ def test_what_has_run_is_not_run_again_and_half_a_line_is_nothing(tmp_path):
     assert ("max", 1) not in left and len(left) == 3
 
 
-def test_the_fit_finds_the_curve_it_was_given():
-    alpha, beta = fit([(d / 4, d / 4 * (1.3 - 0.7 * math.log(d / 4))) for d in range(1, 40)])
-    assert alpha == pytest.approx(1.3) and beta == pytest.approx(0.7)
+def test_the_fits_find_the_curves_they_were_given():
+    ds = [place / 4 for place in range(1, 40)]
+    ppo = over_optimisation.fit_ppo([(d, d * (1.3 - 0.7 * math.log(d))) for d in ds])
+    assert ppo == (pytest.approx(1.3), pytest.approx(0.7))
+    best = over_optimisation.fit_best_of_n([(d, d * (1.3 - 0.4 * d)) for d in ds])
+    assert best == (pytest.approx(1.3), pytest.approx(0.4))
+    for (alpha, beta), peak, curve in (
+        (ppo, over_optimisation.peak_ppo, lambda d: d * (1.3 - 0.7 * math.log(d))),
+        (best, over_optimisation.peak_best_of_n, lambda d: d * (1.3 - 0.4 * d)),
+    ):
+        top = peak(alpha, beta)
+        assert curve(top) > max(curve(top - 0.01), curve(top + 0.01))
+    (low, high), _ = over_optimisation.resampled(
+        [[(d, d * (slope - 0.4 * d)) for d in ds] for slope in (1.0, 1.6)], over_optimisation.fit_best_of_n
+    )
+    assert (low, high) == (pytest.approx(1.0), pytest.approx(1.6))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_the_best_of_n_is_the_mean_over_every_draw_from_the_pool(n):
+    proxy, gold = [0.3, -1.0, 2.0, 0.1, 1.5], [1.0, 2.0, -3.0, 0.5, 4.0]
+    draws = list(itertools.combinations(range(5), n))
+    best = [max(draw, key=proxy.__getitem__) for draw in draws]
+    assert best_of_n.best_of(n, proxy, gold) == pytest.approx(sum(gold[one] for one in best) / len(draws))
+    with pytest.raises(ValueError, match="n must be between 1 and the pool's 5 answers, found 6"):
+        best_of_n.best_of(6, proxy, gold)
+
+
+def test_the_trace_of_the_covariance_is_numpys():
+    rows = np.random.default_rng(0).normal(3.0, 2.0, size=(50, 4))
+    tally = gradients.Tally()
+    for row in rows:
+        tally.add(torch.from_numpy(row))
+    assert tally.trace == pytest.approx(np.trace(np.cov(rows.T)))
+    assert tally.mean.numpy() == pytest.approx(rows.mean(0))
+    assert tally.squared_mean == pytest.approx((rows.mean(0) ** 2).sum() - tally.trace / 50)
+
+
+def test_the_peak_of_gold_and_what_is_lost_after_it():
+    golds = [0.0, 1.0, 2.0, 3.0, 2.0, 1.0, 0.0, -1.0]
+    assert watched.gold_peak(golds) == 4
+    # The peak is the mean of 2, 3, 2; at the sixth step gold is that of 3, 2, 1... of the steps 4 to 6.
+    assert watched.gold_lost(golds, 6) == pytest.approx((7 / 3 - 2.0) / (7 / 3))
 
 
 def test_an_interval_holds_the_mean_and_grows_with_the_spread():
@@ -87,6 +131,12 @@ def test_a_picture_is_xml_and_names_its_curves():
     picture = ElementTree.fromstring(panels("Gold & <proxy>", "step", [("one", {"a < b": curve})]))
     texts = [element.text for element in picture.iter() if element.text]
     assert "Gold & <proxy>" in texts and "a < b" in texts and "step 3" in texts
+    # A bar for each of two bins: three of four values lie in the lower.
+    bars = ElementTree.fromstring(
+        histograms("Scores", "points", [("one", [0.0, 0.1, 0.2, 2.0])], columns=1, bins=2)
+    )
+    heights = [float(bar.get("height")) for bar in bars.iter() if bar.get("fill") == "#0b6e99"]
+    assert heights[1] == pytest.approx(heights[0] / 3, abs=0.1)
 
 
 @pytest.mark.slow
