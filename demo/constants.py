@@ -17,7 +17,8 @@ from policy_training.training.config import LanguageModelConfig, SampleOptions
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
-from rounds.plans import PLACEHOLDER_PATH, AnnotationPlan, RoundPlan, SamplingPlan, placeholder_source
+from rounds.plans import AnnotationPlan, RoundPlan, SamplingPlan
+from rounds.steps import PLACEHOLDER_PATH, placeholder_source
 
 DEMONSTRATIONS = 4000
 WARM_UP_PAIRS = 20

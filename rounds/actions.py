@@ -1,7 +1,6 @@
 """What a manager does to rounds: start, end the annotation by hand, retry, cancel, go on."""
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,8 +11,6 @@ from annotation.batches.actions import reopen_batch
 from annotation.importing.usage import mark_prompts_used
 from annotation.models import Prompt, PromptSet
 from policy_training.models import Policy
-from policy_training.rewards import require_rewards
-from policy_training.supervised.mixing import NothingToMixIn, available_ptx
 from rounds.errors import RoundRefused, WrongStage
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import require_lengths, require_readable
@@ -23,11 +20,11 @@ from rounds.stages.annotating import can_reopen_annotation, finish_annotation, r
 from rounds.stages.scoring import next_round_of, open_next_round
 from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
 from rounds.starting_models import previous_policy
+from rounds.step_runs import require_steps, with_available_ptx
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
 from runs.states import UNFINISHED, RunState
 from workspace.access import require_of_project
-from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
 
@@ -100,19 +97,7 @@ def require_startable(
             % {"non_members": non_members[0]}
         )
     require_lengths(project=project, criterion=criterion, start_policy=start_policy, plan=plan)
-    try:
-        require_rewards(project, plan.policy.rewards)
-    except ActionError as error:
-        raise RoundRefused(error.message, code=error.code) from error
-
-
-def with_available_ptx(project: Project, plan: RoundPlan) -> RoundPlan:
-    """The plan with the ptx share that the project's texts allow (the round's page says which). Raises RoundRefused."""
-    try:
-        algorithm = available_ptx(project, plan.policy.algorithm)
-    except NothingToMixIn as error:
-        raise RoundRefused(error.message, code=error.code) from error
-    return replace(plan, policy=replace(plan.policy, algorithm=algorithm))
+    require_steps(project, plan)
 
 
 def _require_prompts(prompt_set: PromptSet) -> None:

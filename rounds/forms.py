@@ -16,9 +16,7 @@ from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import ppo_options
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.plans import (
-    FIRST_POLICY,
     HUMAN_REFERENCE,
-    NAMED_POLICY,
     PRESET_DESCRIPTIONS,
     PRESETS,
     PREVIOUS_POLICY,
@@ -31,6 +29,7 @@ from rounds.plans import (
     with_ppo_preset,
 )
 from rounds.reward_fields import RoundRewardFields
+from rounds.steps import FIRST_POLICY, NAMED_POLICY
 from runs.execution import FIELDS, ExecutionFields, runtime_values
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError

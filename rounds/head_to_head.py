@@ -14,8 +14,9 @@ from annotation.models import Demonstration, Prompt, PromptSet, Task
 from policy_training.models import Policy
 from policy_training.training.config import DecodingOptions, SampleOptions
 from rounds.models import Round
-from rounds.plans import FIRST_POLICY, HUMAN_REFERENCE, PREVIOUS_POLICY, RoundPlan, load_plan
+from rounds.plans import HUMAN_REFERENCE, PREVIOUS_POLICY, RoundPlan, load_plan
 from rounds.starting_models import first_policy
+from rounds.steps import FIRST_POLICY
 from workspace.models import Project
 
 # How an opponent is called on pages, beside its name.

@@ -11,7 +11,7 @@ from policy_training.models import Policy
 from rounds.errors import RoundRefused
 from rounds.head_to_head import opponents_of
 from rounds.plans import RoundPlan, with_lengths
-from rounds.starting_models import previous_policy, reference_policy, reward_model_base
+from rounds.starting_models import policies_of_steps, previous_policy, reward_model_base
 from workspace.models import Criterion, Project
 
 
@@ -27,6 +27,17 @@ def require_one_limit(plan: RoundPlan) -> None:
         sampled = getattr(plan.sampling.options, name)
         read = getattr(plan.reward_model.batch, name)
         written = getattr(plan.policy.batch, name)
+        for number, step in enumerate(plan.policy_steps, 1):
+            of_step = getattr(plan.config_of(step).batch, name)
+            if sampled == read == written != of_step:
+                raise RoundRefused(
+                    gettext(
+                        "Step %(number)s of the policy's training has other lengths (%(name)s %(of_step)s) than the "
+                        "round (%(written)s): leave them out, they are the round's."
+                    )
+                    % {"number": number, "name": name, "of_step": of_step, "written": written},
+                    code="limits_disagree",
+                )
         if not sampled == read == written:
             raise RoundRefused(
                 f"{what} have three limits that should be one: people judge up to {sampled} tokens "
@@ -79,7 +90,7 @@ def shortest_reader(
 ) -> tuple[str, int] | None:
     """Name and positions of the model of the round that reads least; None where no model sets a limit."""
     others = Policy.objects.filter(project=project, name__in=plan.sampling.other_policies)
-    policies = [start_policy, reference_policy(start_policy, plan)]
+    policies = [start_policy, *policies_of_steps(start_policy, plan)]
     previous = previous_policy(project, start_policy)
     policies += [
         opponent.policy for opponent in opponents_of(plan, start_policy, previous) if opponent.policy

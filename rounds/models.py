@@ -22,7 +22,7 @@ class Stage(models.TextChoices):
         gettext_lazy("Annotating"),
     )  # people compare; ends at the quota, at a set time or by hand
     REWARD_MODEL = "reward_model", gettext_lazy("Reward model")  # on all judgments so far
-    POLICY = "policy", gettext_lazy("Policy training")  # PPO from and against the start policy
+    POLICY = "policy", gettext_lazy("Policy training")  # the plan's steps, from the start policy
     SCORING = (
         "scoring",
         gettext_lazy("Scoring"),
@@ -139,6 +139,7 @@ class RoundRun(models.Model):
     run = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="round_run")
     stage = models.CharField(max_length=12, choices=Stage.choices)
     purpose = models.CharField(max_length=12, choices=Purpose.choices, default=Purpose.STAGE)
+    step = models.PositiveSmallIntegerField(default=0)  # of the plan's steps, from 0; 0 too in other stages
     # For sampling: whose responses these are.
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -152,7 +153,9 @@ class RoundRun(models.Model):
                 name="unique_run_per_stage_policy_and_purpose",
             ),
             models.UniqueConstraint(
-                fields=["round", "stage"], condition=Q(policy__isnull=True), name="unique_run_per_stage"
+                fields=["round", "stage", "step"],
+                condition=Q(policy__isnull=True),
+                name="unique_run_per_stage_and_step",
             ),
             models.CheckConstraint(condition=Q(stage__in=STAGES), name="round_run_stage_valid"),
             models.CheckConstraint(

@@ -1,13 +1,13 @@
 """What a round will do, said before it starts and recorded with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from django.utils.translation import gettext_noop
 
 from learning.interface.options import UserError, load_options, options_to_dict
-from learning.interface.training_options import ModelSource, RuntimeOptions
+from learning.interface.training_options import RuntimeOptions
 from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.training.config import SampleOptions, SamplingOptions
@@ -16,17 +16,25 @@ from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESET
 from policy_training.training.reward_config import RewardSourcesOptions
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
+from rounds.steps import (
+    FIRST_POLICY,
+    NAMED_POLICY,
+    PLACEHOLDER_PATH,
+    PolicyStep,
+    RecipeConfig,
+    ReferenceKind,
+    placeholder_source,
+    with_batch,
+    with_reward_sources,
+    with_rewards,
+    with_runtime,
+)
 from workspace.models import MAX_OVERLAP
 
 # Opponents of head-to-head pairs.
 PREVIOUS_POLICY: Final = "previous_policy"  # the start of the round before
-FIRST_POLICY: Final = "first_policy"  # the supervised one, where the line began
 HUMAN_REFERENCE: Final = "human_reference"  # the answers of demonstrations
 OpponentKind = Literal["previous_policy", "first_policy", "human_reference"]
-NAMED_POLICY: Final = "named_policy"
-ReferenceKind = Literal["start_policy", "first_policy", "named_policy"]
-# Stands in a plan where the round puts the folder of the model it starts from.
-PLACEHOLDER_PATH = "(the round fills this in)"
 MAX_QUOTA = 2**31 - 1
 MAX_HOURS = 24 * 365
 
@@ -112,18 +120,21 @@ class HeadToHeadPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundPlan:
-    """The whole round. The two configs are complete but for the models they start from."""
+    """The whole round. Its configs are complete but for the models they start from."""
 
     sampling: SamplingPlan
     annotation: AnnotationPlan
     reward_model: RewardModelConfig
     policy: PPOConfig
+    # How the policy is trained, one recipe after another; none: by PPO as `policy` says, which is also what a step of
+    # PPO without options of its own takes.
+    steps: tuple[PolicyStep, ...] = ()
     # Where the reward model's training starts: the policy the round started from, the first of its line (the
     # supervised one; InstructGPT found both similar), or the round before's reward model.
     reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
-    # What PPO's KL penalty holds the policy to: the policy the round started from, or the supervised one its line began
-    # with (Stiennon 2020, 3.4; InstructGPT, 3.5; Secrets of RLHF I, equation 3). In a first round both are the same.
-    # named_policy is the one of the name `reference_policy`.
+    # What the policy is held near, by a KL penalty or in DPO: the policy the round started from, or the supervised one
+    # its line began with (Stiennon 2020, 3.4; InstructGPT, 3.5; Secrets of RLHF I, equation 3). In a first round both
+    # are the same. step_start: what the step before made. named_policy is the one of the name `reference_policy`.
     reference: ReferenceKind = "start_policy"
     reference_policy: str = ""
     head_to_head: HeadToHeadPlan = field(default_factory=HeadToHeadPlan)
@@ -136,9 +147,11 @@ class RoundPlan:
     preset: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("reward_model", "policy"):
+        configs: dict[str, Any] = {"reward_model": self.reward_model, "policy": self.policy}
+        configs |= {f"steps[{number}]": step.config for number, step in enumerate(self.steps) if step.config}
+        for name, config in configs.items():
             try:
-                getattr(self, name).runtime.require_processes(self.processes)
+                config.runtime.require_processes(self.processes)
             except ValueError as error:
                 raise ValueError(f"{name}.runtime: {error}") from error
         if (self.reference == NAMED_POLICY) != bool(self.reference_policy):
@@ -151,6 +164,19 @@ class RoundPlan:
                 f"reward_model.objective.ranking_loss is {loss!r}: a round collects comparisons, and this loss learns "
                 "from ratings of single answers; train on those outside a round"
             )
+
+    @property
+    def policy_steps(self) -> tuple[PolicyStep, ...]:
+        """At least one."""
+        return self.steps or (PolicyStep(recipe="ppo"),)
+
+    @property
+    def uses_policy(self) -> bool:
+        """Whether a step is PPO by the plan's own options, `policy`."""
+        return any(step.config is None for step in self.policy_steps)
+
+    def config_of(self, step: PolicyStep) -> RecipeConfig:
+        return step.config or self.policy
 
 
 def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:
@@ -167,10 +193,6 @@ def preset_plan(name: str, *, runtime: RuntimeOptions | None = None) -> RoundPla
     if name not in PRESETS:
         raise UserError(f"There is no round preset “{name}”: use one of {', '.join(sorted(PRESETS))}.")
     return PRESETS[name](runtime or RuntimeOptions())
-
-
-def placeholder_source() -> ModelSource:
-    return ModelSource(path=PLACEHOLDER_PATH)
 
 
 def _sentence(error: ValueError) -> str:
@@ -195,6 +217,7 @@ def with_lengths(plan: RoundPlan, *, max_prompt_tokens: int, max_response_tokens
             sampling=replace(plan.sampling, options=replace(plan.sampling.options, **lengths)),
             reward_model=replace(plan.reward_model, batch=replace(plan.reward_model.batch, **lengths)),
             policy=replace(plan.policy, batch=replace(plan.policy.batch, **lengths)),
+            steps=with_batch(plan.steps, **lengths),
         )
     except ValueError as error:
         raise UserError(_sentence(error)) from error
@@ -267,14 +290,13 @@ PRESET_DESCRIPTIONS: Mapping[str, str] = {
 
 
 def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
-    """Whitening a step takes the place of the running moments, which most presets have."""
+    """`rewards`: values of RewardSourcesOptions, as JSON has them."""
     options = load_options(
         RewardSourcesOptions, {**options_to_dict(plan.policy.rewards), **rewards}, where="policy.rewards"
     )
-    reward = (
-        replace(plan.policy.reward, normalize=False, scale=False) if options.whiten else plan.policy.reward
+    return replace(
+        plan, policy=with_reward_sources(plan.policy, options), steps=with_rewards(plan.steps, rewards)
     )
-    return replace(plan, policy=replace(plan.policy, reward=reward, rewards=options))
 
 
 def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
@@ -283,6 +305,14 @@ def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
         raise UserError(f"There is no PPO preset “{name}”: use one of {', '.join(sorted(PPO_PRESETS))}.")
     policy = PPO_PRESETS[name].config(placeholder_source(), PLACEHOLDER_PATH, runtime=plan.policy.runtime)
     return replace(plan, policy=replace(policy, batch=plan.policy.batch, rewards=plan.policy.rewards))
+
+
+def with_steps(plan: RoundPlan, steps: Sequence[PolicyStep]) -> RoundPlan:
+    """The plan with its policy trained by these; none: by PPO alone. Raises UserError."""
+    try:
+        return replace(plan, steps=tuple(steps))
+    except ValueError as error:
+        raise UserError(_sentence(error)) from error
 
 
 def override_plan(
@@ -302,8 +332,8 @@ def override_plan(
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value.
 
     `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
-    RewardSourcesOptions, as JSON has them. `ppo_preset` replaces how PPO is done, but for lengths, machine and rewards;
-    `reference_policy` is the name that `named_policy` needs.
+    RewardSourcesOptions, as JSON has them, of every step that learns from rewards. `ppo_preset` replaces how PPO is
+    done, but for lengths, machine and rewards; `reference_policy` is the name that `named_policy` needs.
     """
     if ppo_preset is not None:
         plan = with_ppo_preset(plan, ppo_preset)
@@ -322,6 +352,7 @@ def override_plan(
             plan,
             reward_model=replace(reward_model, runtime=replace(reward_model.runtime, **runtime)),
             policy=replace(policy, runtime=replace(policy.runtime, **runtime)),
+            steps=with_runtime(plan.steps, runtime),
             processes=plan.processes if processes is None else processes,
             sampling=replace(plan.sampling, options=options, **sampling),
             annotation=replace(plan.annotation, **(annotation or {})),

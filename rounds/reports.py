@@ -19,7 +19,9 @@ from learning.interface.proportions import wilson_interval
 from learning.interface.training_options import RuntimeOptions
 from policy_training.models import Policy
 from policy_training.rewards import describe_rewards
-from policy_training.supervised.mixing import describe_ptx
+from policy_training.training.best_of_n.config import BestOfNConfig
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.ppo.config import PPOConfig
 from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, reliability_points
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.head_to_head import OPPONENT_LABELS, pairings_of
@@ -28,6 +30,9 @@ from rounds.plans import HUMAN_REFERENCE, load_plan
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
 from rounds.stages.scoring import judgments_to_compare, next_round_of
+from rounds.step_reports import StepReport, outcome, step_reports
+from rounds.step_runs import describe_mixed_in
+from rounds.steps import RECIPES
 from rounds.task_selection import response_id_prefix
 from runs.execution import describe_execution
 from runs.models import Run
@@ -258,26 +263,37 @@ class RoundReport:
     # Everybody else who judged, by user name.
     other_agreements: list[tuple[str, RewardModelAgreement]]
     head_to_head: list[HeadToHead]
-    reference: str  # the policy that PPO's KL penalty was against
+    steps: list[StepReport]  # none: the policy was trained by one recipe
+    outcome: tuple[str, str] | None  # of the new policy: what was measured, before → after
+    reference: str  # the policy that the new one was held near
     reliability: list[ReliabilityPoint]
     by_strength: list[tuple[str, dict[str, Any]]]
 
 
 def _mixed_in(round_: Round) -> str:
     try:
-        return describe_ptx(load_plan(round_.plan).policy.algorithm)
+        return describe_mixed_in(load_plan(round_.plan))
     except UserError:  # a plan of another version of this program
         return ""
 
 
 def _rewards(round_: Round) -> str:
     try:
-        options = load_plan(round_.plan).policy.rewards
+        plan = load_plan(round_.plan)
     except UserError:  # a plan of another version of this program
         return ""
     first = round_.reward_model.name if round_.reward_model else gettext("the round's reward model")
-    words = describe_rewards(options, first)
-    return gettext("PPO's reward: %(words)s.") % {"words": words} if words else ""
+    said: dict[str, list[str]] = {}
+    for step in plan.policy_steps:
+        config = plan.config_of(step)
+        if isinstance(config, PPOConfig | PolicyGradientConfig | BestOfNConfig):
+            words = describe_rewards(config.rewards, first)
+            said.setdefault(words, []).append(gettext(RECIPES[step.recipe].label))
+    return " ".join(
+        gettext("Reward of %(recipes)s: %(words)s.") % {"recipes": ", ".join(recipes), "words": words}
+        for words, recipes in said.items()
+        if words
+    )
 
 
 def _execution(round_: Round) -> str:
@@ -288,6 +304,11 @@ def _execution(round_: Round) -> str:
     parts = {
         "reward model": describe_execution(plan.processes, options_to_dict(plan.reward_model.runtime)),
         "policy": describe_execution(plan.processes, options_to_dict(plan.policy.runtime)),
+        **{
+            f"step {number}": describe_execution(plan.processes, options_to_dict(step.config.runtime))
+            for number, step in enumerate(plan.steps, 1)
+            if step.config is not None
+        },
     }
     usual = describe_execution(1, options_to_dict(RuntimeOptions()))
     if set(parts.values()) == {usual}:
@@ -350,6 +371,8 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         ),
         next_round=next_round_of(round_),
         head_to_head=head_to_head(round_),
+        steps=step_reports(round_),
+        outcome=outcome(round_.new_policy.report) if round_.new_policy else None,
         reference=_reference_name(round_),
         reliability=reliability_points(report),
         by_strength=accuracy_by_strength(report),

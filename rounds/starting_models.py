@@ -6,9 +6,10 @@ from policy_training.models import Policy
 from policy_training.run_kinds import PRETRAIN, SFT
 from rewardmodel.models import RewardModel
 from rounds.errors import RoundRefused
-from rounds.models import Stage
-from rounds.plans import FIRST_POLICY, NAMED_POLICY, RoundPlan
-from runs.models import Artifact
+from rounds.models import RoundRun, Stage
+from rounds.plans import RoundPlan
+from rounds.steps import FIRST_POLICY, NAMED_POLICY, STEP_START, PolicyStep
+from runs.models import Artifact, Run
 from workspace.models import Criterion, Project
 
 SUPERVISED = (SFT.name, PRETRAIN.name)
@@ -27,30 +28,65 @@ def reward_model_base(
 
 
 def first_policy(policy: Policy) -> Policy:
-    """The supervised model that the policy's line of reinforcement learning began with.
+    """The supervised model that the policy's line of rounds began with.
 
-    That is not the root: a pretrained model that was fine-tuned first is no policy anybody would compare with.
+    That is not the root: a pretrained model that was fine-tuned first is no policy anybody would compare with. What a
+    round fine-tuned on its way is none either.
     """
     while policy.parent is not None and not (
-        policy.produced_by is not None and policy.produced_by.kind in SUPERVISED
+        policy.produced_by is not None
+        and policy.produced_by.kind in SUPERVISED
+        and not made_in_round(policy.produced_by)
     ):
         policy = policy.parent
     return policy
 
 
-def reference_policy(start_policy: Policy, plan: RoundPlan) -> Policy:
-    """What the KL penalty of the round's PPO holds the policy to. Raises RoundRefused for a name nobody has."""
-    if plan.reference == NAMED_POLICY:
-        named = Policy.objects.filter(project=start_policy.project, name=plan.reference_policy)
-        policy = named.select_related("artifact").first()
-        if policy is None:
-            raise RoundRefused(
-                gettext("There is no policy “%(reference_policy)s” in this project to hold the new one to.")
-                % {"reference_policy": plan.reference_policy},
-                code="no_policy",
-            )
-        return policy
-    return first_policy(start_policy) if plan.reference == FIRST_POLICY else start_policy
+def made_in_round(run: Run) -> bool:
+    """Whether a round asked for this run, or for the one that it is a clone of."""
+    asked: Run | None = run
+    while asked is not None:
+        if RoundRun.objects.filter(run=asked).exists():
+            return True
+        asked = asked.cloned_from
+    return False
+
+
+def reference_policy(
+    start_policy: Policy, plan: RoundPlan, step: PolicyStep | None = None, step_start: Policy | None = None
+) -> Policy:
+    """What a step of the round's policy training is held near. Raises RoundRefused for a name nobody has.
+
+    `step_start`: what it starts from, where that is known already; without it, or in the first step, the round's start.
+    """
+    kind, name = plan.reference, plan.reference_policy
+    if step is not None and step.reference is not None:
+        kind, name = step.reference, step.reference_policy
+    if kind == NAMED_POLICY:
+        return named_policy(start_policy.project, name)
+    if kind == STEP_START:
+        return step_start or start_policy
+    return first_policy(start_policy) if kind == FIRST_POLICY else start_policy
+
+
+def named_policy(project: Project, name: str) -> Policy:
+    """A policy that a plan names. Raises RoundRefused."""
+    policy = Policy.objects.filter(project=project, name=name).select_related("artifact").first()
+    if policy is None:
+        raise RoundRefused(
+            gettext("There is no policy “%(name)s” in this project, which the plan names.") % {"name": name},
+            code="no_policy",
+        )
+    return policy
+
+
+def policies_of_steps(start_policy: Policy, plan: RoundPlan) -> list[Policy]:
+    """The policies there are already that the steps are held near or that answer in them. Raises RoundRefused."""
+    found = []
+    for step in plan.policy_steps:
+        found.append(reference_policy(start_policy, plan, step))
+        found += [named_policy(start_policy.project, name) for name in step.other_policies]
+    return list(dict.fromkeys(found))
 
 
 def previous_policy(project: Project, start: Policy) -> Policy | None:

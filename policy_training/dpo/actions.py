@@ -1,6 +1,6 @@
 """DPO asked for by managers: a policy from judgments themselves, which are frozen now or were earlier."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -36,8 +36,7 @@ def train_dpo(
     name: str,
     start: Policy,
     reference: Policy | None = None,
-    preset: str,
-    assignments: Sequence[str] = (),
+    config: Mapping[str, Any],
     dataset: PreferenceDataset | None = None,
     criteria: Sequence[Criterion] = (),
     batches: Collection[Batch] | None = None,
@@ -51,9 +50,9 @@ def train_dpo(
 ) -> Run:
     """Queue DPO from `start`, held near `reference` (None: `start`), on judgments chosen as for a reward model.
 
-    Raises ActionError, NoConsensus, NoJudgments, TooFewJudgments, BadRunConfig.
+    `config` is DPOConfig as a mapping; its models and what it is about are filled in here. Raises ActionError,
+    NoConsensus, NoJudgments, TooFewJudgments, BadRunConfig.
     """
-    config = dpo_config(preset, assignments)
     rated = rating_choice(ratings, points_per_grade)
     # Before judgments are frozen for nothing.
     try:

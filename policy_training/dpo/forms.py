@@ -73,8 +73,9 @@ class TrainDPOForm(JudgmentsForm):
 
     def asked(self) -> dict[str, Any]:
         """The arguments of train_dpo, without who asks."""
-        values = self.cleaned_data
-        return self.asked_judgments() | {"start": values["start"], "reference": values["reference"]}
+        values, judgments = self.cleaned_data, self.asked_judgments()
+        config = dpo_config(judgments.pop("preset"), judgments.pop("assignments"))
+        return judgments | {"config": config, "start": values["start"], "reference": values["reference"]}
 
 
 def preview_dpo(form: TrainDPOForm) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from rounds import actions, ppo_options
 from rounds.access import access_round
 from rounds.forms import NAMED, StartRoundForm
 from rounds.models import Round, RoundRun, Stage, StageEntry
-from rounds.plans import FIRST_POLICY, PRESETS, RoundPlan
+from rounds.plans import PRESETS, RoundPlan
+from rounds.steps import FIRST_POLICY
 from runs.option_forms.fields import as_text
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
@@ -69,7 +70,7 @@ class RoundRunSerializer(serializers.ModelSerializer[RoundRun]):
 
     class Meta:
         model = RoundRun
-        fields = ["run", "stage", "purpose", "state"]
+        fields = ["run", "stage", "purpose", "step", "state"]
         read_only_fields = fields
 
 

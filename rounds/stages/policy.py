@@ -1,8 +1,9 @@
-"""PPO from the start policy and against the plan's reference, with the round's reward model."""
+"""The steps of the plan, one after another, from the start policy; the last one's policy is the round's."""
 
-from learning.interface.options import options_to_dict
+from collections.abc import Mapping
+from typing import Any
+
 from policy_training.models import Policy
-from policy_training.rewarded.actions import train_ppo
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan
 from rounds.stages.transitions import (
@@ -12,32 +13,35 @@ from rounds.stages.transitions import (
     require_none_unsuccessful,
     stage_runs,
 )
-from rounds.starting_models import reference_policy
-from workspace.naming import unique_name
+from rounds.step_runs import queue_step
 
 
 def advance_policy(round_: Round, plan: RoundPlan) -> bool:
     runs = stage_runs(round_, Stage.POLICY)
-    if not runs:
-        assert round_.reward_model is not None
-        run = train_ppo(
-            actor=round_.started_by,
-            project=round_.project,
-            name=unique_name(Policy.objects.filter(project=round_.project), f"round {round_.number}"),
-            start=round_.start_policy,
-            reference=reference_policy(round_.start_policy, plan),
-            reward_model=round_.reward_model,
-            prompt_set=round_.prompt_set,
-            config=options_to_dict(plan.policy),
-            processes=plan.processes,
-        )
-        attach_run(round_, run)
-        return True
     require_none_unsuccessful(runs)
-    if not all_done(runs):
+    if runs and not all_done(runs):
         return False
-    policy = Policy.objects.get(produced_by=runs[0])
-    before, after = policy.report["score_before"], policy.report["score_after"]
-    reason = f"mean reward {before:.2f} before, {after:.2f} after"
-    enter_stage(round_, Stage.SCORING, reason, new_policy=policy)
+    policy = Policy.objects.get(produced_by=runs[-1]) if runs else round_.start_policy
+    if len(runs) < len(plan.policy_steps):
+        run = queue_step(round_, plan, len(runs) + 1, policy)
+        attach_run(round_, run, step=len(runs))
+        return True
+    enter_stage(round_, Stage.SCORING, what_it_learned(policy.report), new_policy=policy)
     return True
+
+
+def what_it_learned(report: Mapping[str, Any]) -> str:
+    """Of the last step's report, in a few words: by its reward, by how people judged, or by its loss."""
+    for before, after, words in (
+        ("score_before", "score_after", "mean reward {:.2f} before, {:.2f} after"),
+        (
+            "accuracy_before",
+            "accuracy_after",
+            "orders {:.1%} of held-out pairs as people did before, {:.1%} after",
+        ),
+        ("loss_before", "loss_after", "loss on held-out rows {:.3f} before, {:.3f} after"),
+    ):
+        found = (report.get(before), report.get(after))
+        if all(isinstance(value, int | float) for value in found):
+            return words.format(*found)
+    return "trained"

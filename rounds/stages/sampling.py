@@ -17,7 +17,7 @@ from rounds.allocation import allocate_draws
 from rounds.errors import RoundRefused
 from rounds.head_to_head import Pairing, choose_pairings, evaluation_options, pairings_of
 from rounds.models import Round, RoundRun, Stage
-from rounds.plans import RoundPlan, placeholder_source
+from rounds.plans import RoundPlan
 from rounds.stages.transitions import (
     all_done,
     attach_run,
@@ -25,6 +25,7 @@ from rounds.stages.transitions import (
     require_none_unsuccessful,
     stage_runs,
 )
+from rounds.steps import placeholder_source
 from rounds.task_selection import (
     comparison_tasks,
     head_to_head_tasks,

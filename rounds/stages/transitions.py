@@ -93,6 +93,12 @@ def all_done(runs: Sequence[Run]) -> bool:
 
 
 def attach_run(
-    round_: Round, run: Run, policy: Policy | None = None, purpose: str = RoundRun.Purpose.STAGE
+    round_: Round,
+    run: Run,
+    policy: Policy | None = None,
+    purpose: str = RoundRun.Purpose.STAGE,
+    step: int = 0,
 ) -> None:
-    RoundRun.objects.create(round=round_, run=run, stage=round_.stage, policy=policy, purpose=purpose)
+    RoundRun.objects.create(
+        round=round_, run=run, stage=round_.stage, policy=policy, purpose=purpose, step=step
+    )

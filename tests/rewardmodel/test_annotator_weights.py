@@ -16,7 +16,7 @@ from annotation.models import PreferenceDataset
 from annotation.quality.actions import measure_project
 from learning.interface.record_checks import validate_row
 from learning.interface.record_schemas import COMPARISONS
-from policy_training.dpo.actions import train_dpo
+from policy_training.dpo.actions import dpo_config, train_dpo
 from policy_training.models import Policy
 from rewardmodel.forms import TrainRewardModelForm
 from rewardmodel.run_kinds import TRAIN, comparison_inputs
@@ -174,7 +174,13 @@ def test_command_page_and_api_ask_for_the_same(project, criterion, max_, asked, 
 def test_dpo_counts_annotators_too(project, criterion, max_, asked, judged, measured):  # noqa: F811
     source = get_or_create_source(actor=max_, project=project, kind="policy", name="start")
     policy = Policy.objects.create(project=project, name="start", artifact=asked["base"], source=source)
-    wanted = {"actor": max_, "project": project, "start": policy, "preset": "tiny", "criteria": [criterion]}
+    wanted = {
+        "actor": max_,
+        "project": project,
+        "start": policy,
+        "config": dpo_config("tiny"),
+        "criteria": [criterion],
+    }
     run = train_dpo(**wanted, name="weighed", annotator_weights=True)
     assert run.parameters["annotator_weights"] == measured.pk
     assert {row["weight"] for row in comparison_inputs(run)["comparisons"][0]} == {0.25, 1.5}

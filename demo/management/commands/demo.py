@@ -26,7 +26,7 @@ from policy_training.models import Policy
 from policy_training.training.config import SampleConfig
 from rounds.actions import start_round
 from rounds.models import Round, Stage
-from rounds.plans import placeholder_source
+from rounds.steps import placeholder_source
 from runs.models import Run
 from runs.states import FINISHED, RunState
 from workspace.errors import ActionError

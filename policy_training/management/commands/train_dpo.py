@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from policy_training.dpo.actions import train_dpo
+from policy_training.dpo.actions import dpo_config, train_dpo
 from policy_training.supervised.options import find_policy
 from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.management.judgments import add_judgment_arguments, asked_judgments, excluded_note
@@ -39,8 +39,7 @@ class Command(ProjectCommand):
             name=options["name"],
             start=find_policy(project, options["start"]),
             reference=find_policy(project, options["reference"]) if options["reference"] else None,
-            preset=options["preset"],
-            assignments=execution_assignments(options, "runtime") + options["set"],
+            config=dpo_config(options["preset"], execution_assignments(options, "runtime") + options["set"]),
             processes=asked_processes(options),
             **asked_judgments(project, options),
         )

@@ -8,26 +8,26 @@ from annotation.batches.exclusion import find_batches
 from annotation.models import PromptSet
 from policy_training.models import Policy
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
-from policy_training.supervised.mixing import describe_ptx
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
 from rounds.plans import (
-    FIRST_POLICY,
     HUMAN_REFERENCE,
-    NAMED_POLICY,
     PRESETS,
     PREVIOUS_POLICY,
     load_plan,
     override_plan,
     plan_to_dict,
     preset_plan,
+    with_steps,
 )
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.command_line import add_when_arguments, when_from_options
 from rounds.schedules.wording import describe_trigger
+from rounds.step_runs import describe_mixed_in
+from rounds.steps import FIRST_POLICY, NAMED_POLICY, RECIPES, STEP_FIELDS, step_from_words
 from runs.execution import add_execution_arguments, runtime_values
 from workspace.commands import ProjectCommand
 from workspace.config_overrides import apply_overrides
@@ -36,7 +36,7 @@ from workspace.models import Project, User
 
 
 class Command(ProjectCommand):
-    help = "Start the project's next round, now or later: sample, annotate, reward model, PPO."
+    help = "Start the project's next round, now or later: sample, annotate, reward model, policy training."
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -81,6 +81,18 @@ class Command(ProjectCommand):
             choices=sorted(PPO_PRESETS),
             help="how PPO is done (default: as the preset of the round)",
         )
+        parser.add_argument(
+            "--step",
+            action="append",
+            nargs="+",
+            default=[],
+            metavar=("RECIPE[:PRESET]", "KEY=VALUE"),
+            help=(
+                f"a step of the policy's training (repeatable, in their order; none: PPO): {', '.join(RECIPES)}, with "
+                f"values of its own ({', '.join(STEP_FIELDS)}) or of its options, for example "
+                "--step best_of_n:llama2 candidates.samples_per_prompt=16 --step ppo"
+            ),
+        )
         parser.add_argument("--overlap", type=int, help="how many people judge each task")
         parser.add_argument("--quota", type=int, help="how many judgments end the annotation")
         parser.add_argument("--hours", type=float, help="end the annotation this long after it began")
@@ -114,6 +126,13 @@ class Command(ProjectCommand):
             runtime=runtime_values(options),
             rewards=rewards_from_options(options),
         )
+        plan = with_steps(plan, [step_from_words(words, policy=plan.policy) for words in options["step"]])
+        if not plan.uses_policy and (options["ppo_preset"] or _of_ppo(options["set"])):
+            raise RoundRefused(
+                "None of the steps is PPO as the plan has it, which --ppo-preset and policy.… are about: add "
+                "--step ppo, or give a step its options after its own name.",
+                code="options_of_no_step",
+            )
         criterion = find_criterion(project, options["criterion"])
         start_policy = find_policy(project, options["policy"])
         plan = fit_plan(
@@ -152,12 +171,16 @@ class Command(ProjectCommand):
             prompt_set=prompt_set,
             plan=plan,
         )
-        mixed_in = describe_ptx(load_plan(round_.plan).policy.algorithm)
+        mixed_in = describe_mixed_in(load_plan(round_.plan))
         self.stdout.write(
             " ".join(filter(None, (f"Started {round_}. `manage.py worker` executes it.", mixed_in)))
         )
         if shortage := held_out_shortage(round_):
             self.stdout.write(f"Note: {shortage}. Bring more into a set of purpose evaluation.")
+
+
+def _of_ppo(assignments: list[str]) -> bool:
+    return any(words.startswith("policy.") for words in assignments)
 
 
 def find_policy(project: Project, name: str | None) -> Policy:

@@ -69,6 +69,7 @@ class RoundRun(TypedDict):
         "sampling", "annotating", "reward_model", "policy", "scoring", "done", "failed", "cancelled"
     ]
     purpose: Literal["stage", "head_to_head"]
+    step: int
     state: str
 
 

@@ -1,0 +1,191 @@
+"""The steps of a plan as runs, and what they need of a project before the round begins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils.translation import gettext
+
+from learning.interface.options import options_to_dict
+from policy_training.actions import pretrain, train_sft
+from policy_training.dpo.actions import train_dpo
+from policy_training.models import Policy
+from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient, train_ppo
+from policy_training.rewards import require_rewards
+from policy_training.supervised.mixing import (
+    available_ptx,
+    describe_ptx,
+    has_training_demonstrations,
+    require_training_texts,
+)
+from policy_training.supervised.preferred_answers import PreferredAnswers
+from policy_training.supervised.rated_answers import RatedAnswers
+from policy_training.training.config import LanguageModelConfig
+from policy_training.training.ppo.config import PPOConfig
+from rounds.errors import RoundRefused
+from rounds.models import Round
+from rounds.plans import RoundPlan
+from rounds.starting_models import named_policy, reference_policy
+from rounds.steps import RECIPES, PolicyStep, Recipe
+from runs.models import Run
+from workspace.errors import ActionError
+from workspace.models import Project
+from workspace.naming import unique_name
+
+
+@dataclass(frozen=True)
+class StepToRun:
+    """A step of a round that is due: it starts from `start`, and its policy will have this name."""
+
+    round: Round
+    plan: RoundPlan
+    step: PolicyStep
+    start: Policy
+    name: str
+
+    @property
+    def reference(self) -> Policy:
+        return reference_policy(self.round.start_policy, self.plan, self.step, self.start)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those that every recipe has."""
+        return {
+            "actor": self.round.started_by,
+            "project": self.round.project,
+            "name": self.name,
+            "config": options_to_dict(self.plan.config_of(self.step)),
+            "processes": self.plan.processes,
+        }
+
+    @property
+    def rewarded_arguments(self) -> dict[str, Any]:
+        return {
+            **self.arguments,
+            "start": self.start,
+            "reward_model": self.round.reward_model,
+            "prompt_set": self.round.prompt_set,
+        }
+
+
+def name_of_step(round_: Round, plan: RoundPlan, number: int) -> str:
+    """The policy's name after so many steps: the last one has the round's own."""
+    name = f"round {round_.number}"
+    if number < len(plan.policy_steps):
+        name += f", step {number}: {RECIPES[plan.policy_steps[number - 1].recipe].label}"
+    return unique_name(Policy.objects.filter(project=round_.project), name)
+
+
+def queue_step(round_: Round, plan: RoundPlan, number: int, start: Policy) -> Run:
+    """The run of a step, counted from 1. Raises ActionError."""
+    step = plan.policy_steps[number - 1]
+    due = StepToRun(round_, plan, step, start, name_of_step(round_, plan, number))
+    return _QUEUE[step.recipe](due)
+
+
+def _ppo(due: StepToRun) -> Run:
+    return train_ppo(**due.rewarded_arguments, reference=due.reference)
+
+
+def _policy_gradient(due: StepToRun) -> Run:
+    return train_policy_gradient(**due.rewarded_arguments, reference=due.reference)
+
+
+def _best_of_n(due: StepToRun) -> Run:
+    others = [named_policy(due.round.project, name) for name in due.step.other_policies]
+    samplers = [due.start, *(policy for policy in others if policy != due.start)] if others else []
+    return train_best_of_n(**due.rewarded_arguments, samplers=samplers)
+
+
+def _dpo(due: StepToRun) -> Run:
+    return train_dpo(
+        **due.arguments,
+        start=due.start,
+        reference=due.reference,
+        dataset=due.round.dataset,
+        criteria=[due.round.criterion],
+        annotator_kinds=due.plan.annotation.annotator_kinds,
+        consensus=due.plan.consensus,
+    )
+
+
+def _sft(due: StepToRun) -> Run:
+    step, criterion = due.step, due.round.criterion.name
+    preferred = rated = None
+    if step.preferred_at_least is not None:
+        preferred = PreferredAnswers(at_least=step.preferred_at_least, criterion=criterion)
+    if step.rated_at_least is not None:
+        rated = RatedAnswers(mark=step.rated_mark, at_least=step.rated_at_least)
+    return train_sft(**due.arguments, parent=due.start, preferred=preferred, rated=rated)
+
+
+def _pretrain(due: StepToRun) -> Run:
+    return pretrain(**due.arguments, parent=due.start)
+
+
+_QUEUE: dict[Recipe, Callable[[StepToRun], Run]] = {
+    "ppo": _ppo,
+    "policy_gradient": _policy_gradient,
+    "best_of_n": _best_of_n,
+    "dpo": _dpo,
+    "sft": _sft,
+    "pretrain": _pretrain,
+}
+
+
+def require_steps(project: Project, plan: RoundPlan) -> None:
+    """Raises RoundRefused where a step is bound to fail: better now than after people have done their part."""
+    for number, step in enumerate(plan.policy_steps, 1):
+        config = plan.config_of(step)
+        try:
+            if RECIPES[step.recipe].has_reward:
+                require_rewards(project, config.rewards)  # type: ignore[union-attr]
+            if isinstance(config, LanguageModelConfig):
+                _require_rows(project, step, config)
+            for name in step.other_policies:
+                named_policy(project, name)
+        except ActionError as error:
+            at = gettext("Step %(number)s of the policy's training: ") % {"number": number}
+            raise RoundRefused((at if plan.steps else "") + error.message, code=error.code) from error
+
+
+def _require_rows(project: Project, step: PolicyStep, config: LanguageModelConfig) -> None:
+    if step.recipe == "pretrain" or config.data.texts_share:
+        require_training_texts(project, gettext("leave the step out, or take no texts (data.texts_share=0)"))
+    judged = step.preferred_at_least is not None or step.rated_at_least is not None
+    if step.recipe == "sft" and not judged and not has_training_demonstrations(project):
+        raise RoundRefused(
+            gettext(
+                "The project has no demonstrations to learn from: bring some in, or learn the answers that people put "
+                "first (preferred_at_least)."
+            ),
+            code="no_demonstrations",
+        )
+
+
+def with_available_ptx(project: Project, plan: RoundPlan) -> RoundPlan:
+    """The plan with the ptx shares that the project's texts allow, which the round's page says.
+
+    Raises RoundRefused.
+    """
+
+    def allowed(config: PPOConfig) -> PPOConfig:
+        return replace(config, algorithm=available_ptx(project, config.algorithm))
+
+    try:
+        if any(step.recipe == "ppo" and step.ppo is None for step in plan.policy_steps):
+            plan = replace(plan, policy=allowed(plan.policy))
+        steps = tuple(replace(step, ppo=allowed(step.ppo)) if step.ppo else step for step in plan.steps)
+    except ActionError as error:
+        raise RoundRefused(error.message, code=error.code) from error
+    return replace(plan, steps=steps)
+
+
+def ppo_configs(plan: RoundPlan) -> list[PPOConfig]:
+    return [config for step in plan.policy_steps if isinstance(config := plan.config_of(step), PPOConfig)]
+
+
+def describe_mixed_in(plan: RoundPlan) -> str:
+    """What PPO learns from beside its rollouts, a sentence for each different one."""
+    words = (describe_ptx(config.algorithm) for config in ppo_configs(plan))
+    return " ".join(dict.fromkeys(filter(None, words)))
