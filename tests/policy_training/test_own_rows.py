@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.db import transaction
 
+from policy_training.dpo.actions import dpo_config
 from policy_training.models import BenchmarkFile
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
@@ -43,7 +44,10 @@ ACTIONS = {
     "adopt_checkpoint": ({"name": "new", "step": 1}, ("run",)),
     "merge_policies": ({"name": "new"}, ("policies",)),
     "benchmark_policies": ({"config": {}}, ("policies", "file")),
-    "train_dpo": (JUDGED, ("start", "reference", "dataset", "criteria", "batches")),
+    "train_dpo": (
+        {"name": "new", "config": dpo_config("tiny")},
+        ("start", "reference", "dataset", "criteria", "batches"),
+    ),
     "train_ppo": (PLAIN, (*REWARDED, "reference")),
     "train_policy_gradient": (PLAIN, (*REWARDED, "reference")),
     "train_best_of_n": (PLAIN, (*REWARDED, "samplers")),
