@@ -35,6 +35,7 @@ MODULES = (
 PLAIN = {"name": "new", "config": {}}
 REWARDED = ("start", "reward_model", "prompt_set")
 JUDGED = {"preset": "tiny", "name": "new"}
+ON_JUDGMENTS = {"config": dpo_config("tiny"), "name": "new"}
 ACTIONS = {
     "train_sft": (PLAIN, ("parent",)),
     "pretrain": (PLAIN | {"data": "demonstrations"}, ("parent",)),
