@@ -16,7 +16,7 @@ from annotation.content.actions import (
 from annotation.models import PromptSet
 from policy_training.models import Policy
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT
-from policy_training.supervised.stored_answers import StoredAnswers
+from policy_training.supervised.stored_answers import StoredAnswers, require_stored_answers
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.reward_config import BUILT_IN_FUNCTIONS
 from rewardmodel.models import ResponseScore
@@ -26,6 +26,8 @@ from tests.policy_training.test_forms import same, shown, started
 from tests.policy_training.training.conftest import reward_model_path  # noqa: F401
 from tests.rewardmodel.test_actions import judge  # noqa: F401
 from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
+from workspace.actions import create_project
+from workspace.errors import ActionError
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 REWARDED = ("--start", "tiny", "--reward-model", "taste", "--prompt-set", "asked")
@@ -218,6 +220,9 @@ def test_answers_that_nobody_gave_and_prompts_kept_for_measuring_are_refused(
     assert "Nobody of those has answered a prompt of “asked”" in said
     said = refused("train_best_of_n", "kitchen", "x", *REWARDED, "--set", "candidates.samples_per_prompt=0")
     assert "without samples, take answers that are there already" in said
+    other = create_project(actor=max_, name="Garden")
+    with pytest.raises(ActionError, match="Name policies of this project"):
+        require_stored_answers(other, prompt_set, StoredAnswers(policies=(policy.pk,)))
     PromptSet.objects.filter(pk=prompt_set.pk).update(purpose="evaluation")
     assert "are kept for measuring" in refused("train_best_of_n", "kitchen", "x", *REWARDED)
     assert not StoredAnswers() and StoredAnswers(others=True)
