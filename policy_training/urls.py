@@ -2,6 +2,7 @@ from django.urls import path
 
 from policy_training import checkpoint_views, views
 from policy_training.benchmarks import views as benchmark_views
+from policy_training.judging import views as judging_views
 from policy_training.outgoing.views import POLICIES
 from policy_training.serving import views as serving
 from runs.hub.model_pages import archive_view, describe_view, push_view
@@ -18,6 +19,7 @@ urlpatterns = [
     path("best-of-n/", views.best_of_n, name="best_of_n"),
     path("merge/", views.merge, name="merge"),
     path("evaluate/", views.evaluate, name="evaluate"),
+    path("judge/", judging_views.judge, name="judge"),
     path("benchmark/", benchmark_views.benchmark, name="benchmark"),
     path("benchmark/files/", benchmark_views.benchmark_files, name="benchmark_files"),
     path("<int:pk>/measured/", benchmark_views.measured, name="measured"),

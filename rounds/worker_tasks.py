@@ -18,6 +18,7 @@ from annotation.rendering import html_cache
 from events.actions import forget_old_deliveries
 from events.background import deliver_in_background
 from events.publishing import publish_events
+from policy_training.judging.kind import JUDGE
 from policy_training.outgoing.views import PUSH as PUSH_POLICY
 from policy_training.run_kinds import KINDS as POLICY_KINDS
 from rewardmodel.outgoing import PUSH as PUSH_REWARD_MODEL
@@ -34,7 +35,7 @@ RUN_KINDS: tuple[RunKind, ...] = (
     *UPLOAD_KINDS,
     *REWARD_MODEL_KINDS,
     *POLICY_KINDS,
-    *(FETCH, FREEZE, MAKE_BATCH, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
+    *(FETCH, FREEZE, JUDGE, MAKE_BATCH, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
 )
 
 

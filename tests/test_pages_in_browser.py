@@ -16,7 +16,7 @@ from annotation.importing.actions import import_comparisons, take_back_import
 from annotation.importing.uploads.actions import begin_upload, receive_piece
 from annotation.importing.uploads.hub import fetch_from_hub
 from annotation.making.queueing import MAKE_BATCH
-from annotation.models import Import, Judgment, Source
+from annotation.models import AIJudging, Import, Judgment, Source
 from annotation.writing.actions import claim_item, submit_text
 from annotation.writing.checking import review_text
 from annotation.writing.works import open_work
@@ -35,6 +35,7 @@ from runs.models import Artifact, Run
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from tests.axe import run_axe
+from workspace.accounts import create_machine_annotator
 from workspace.members import invite, set_role
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -107,6 +108,21 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "daily_limit": 50,
     }
     set_member_work(actor=max_, project=project, membership=colleague, **tags)
+    AIJudging.objects.create(
+        batch=imported_batch,
+        annotator=create_machine_annotator(actor=max_, project=project, name="judge-small", kind="ai"),
+        run=Run.objects.create(
+            project=project, kind="judge.batch", title="Judge", config={}, requested_by=max_
+        ),
+        judgments=1,
+        report={
+            "question": "Which is kinder?",
+            "tasks": 2,
+            "unclear": 1,
+            "tie_rate": 0.25,
+            "order_rate": 0.1,
+        },
+    )
     set_batch_audience(
         actor=max_, batch=imported_batch, groups=["experts"], skills=["german"], person_quota=20
     )
@@ -197,6 +213,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "dpo": reverse("policies:dpo", args=slug),
         "best of n": reverse("policies:best_of_n", args=slug),
         "merge": reverse("policies:merge", args=slug),
+        "judge": reverse("policies:judge", args=slug),
         "measure on tasks": reverse("policies:benchmark", args=slug),
         "files of tasks": reverse("policies:benchmark_files", args=slug),
         "policy on tasks": reverse("policies:measured", args=[*slug, policy.pk]) + f"?beside={policy.pk}",
@@ -234,6 +251,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "leaderboard": reverse("annotation:leaderboard", args=slug),
         "task": reverse("annotation:batch_task", args=[*slug, imported_batch.pk, judged.task_id]),
         "judgment": reverse("annotation:judgment", args=[*slug, imported_batch.pk, judged.pk]),
+        "models as judges": reverse("annotation:ai_judges", args=[*slug, imported_batch.pk]),
         "skips": reverse("annotation:batch_skips", args=[*slug, imported_batch.pk]),
         "download": reverse("data:download_dataset", args=[*slug, dataset.pk]),
         "push": reverse("data:push_dataset", args=[*slug, dataset.pk]),

@@ -14,6 +14,7 @@ REVIEW_PAGES = (
     "judgment",
     "new_batch",
     "batch_task",
+    "ai_judges",
     "batch_skips",
     "work_done",
     "queue",

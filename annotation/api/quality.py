@@ -36,12 +36,26 @@ class AgreementSerializer(serializers.ModelSerializer[QualityAgreement]):
         read_only_fields = fields
 
 
+class MachineSerializer(serializers.Serializer[Any]):
+    criterion = serializers.CharField()
+    batch = serializers.IntegerField(allow_null=True, help_text="null: the whole criterion.")
+    annotator = serializers.CharField(help_text="The machine's pseudonym.")
+    annotator_kind = serializers.ChoiceField(User.Kind.choices)
+    pairs = serializers.IntegerField(help_text="That people judged, too.")
+    same = JsonValue(help_text="As people prefer: [share, low, high].")
+    people = serializers.FloatField(allow_null=True, help_text="The same of people among themselves, there.")
+    kappa = JsonValue(help_text="Cohen's, of it and people: [value, low, high].")
+    ties = serializers.FloatField(allow_null=True, help_text="Its share of ties, there.")
+    people_ties = serializers.FloatField(allow_null=True)
+
+
 class QualitySerializer(serializers.ModelSerializer[QualityReport]):
     agreement = AgreementSerializer(many=True)
+    machines = MachineSerializer(many=True)
 
     class Meta:
         model = QualityReport
-        fields = ["id", "judgments", "newest_judgment", "created_at", "agreement"]
+        fields = ["id", "judgments", "newest_judgment", "created_at", "agreement", "machines"]
         read_only_fields = fields
 
 
@@ -142,7 +156,29 @@ class Quality(_QualityView):
             "newest_judgment": report.newest_judgment,
             "created_at": report.created_at,
             "agreement": [row for row in rows if row.batch is None or row.batch.visible],
+            "machines": self.machines(report),
         }
+
+    def machines(self, report: QualityReport) -> list[dict[str, Any]]:
+        """Reports of before have neither kappa nor ties, nor batches."""
+        names = {str(criterion.pk): criterion.name for criterion in self.project.criteria.all()}
+        batches = set(self.project.batches.filter(visible=True).values_list("pk", flat=True))
+        rows = [
+            {"kappa": [None, None, None], "ties": None, "people_ties": None, "batch": None}
+            | machine
+            | {"criterion": names[criterion]}
+            for criterion, summary in report.summaries.items()
+            for machine in [*summary.get("machines", []), *summary.get("machines_by_batch", [])]
+            if criterion in names
+        ]
+        pseudonyms = dict(
+            User.objects.filter(pk__in=[row["annotator"] for row in rows]).values_list("pk", "pseudonym")
+        )
+        return [
+            row | {"annotator": pseudonyms[row["annotator"]], "annotator_kind": row["kind"]}
+            for row in rows
+            if row["annotator"] in pseudonyms and (row["batch"] is None or row["batch"] in batches)
+        ]
 
 
 class Measure(ProjectApiView):

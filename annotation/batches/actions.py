@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Sum, Value
+from django.db.models import F, IntegerField, Sum, Value
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
+from annotation.batches.ai_judges import ai_beside_people
 from annotation.batches.own_work import keep_from_writers
 from annotation.batches.progress import batch_progress
 from annotation.batches.warnings import with_warnings_of
@@ -335,10 +336,9 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
     room = _capacity(batch)
     # Those that an earlier, smaller overlap could not cut follow as well; those with a number of their own keep it.
     tasks = batch.tasks.counted().filter(own_required__isnull=True, reserved_for__isnull=True)
-    # In the order of their keys, as everywhere, before one statement changes them.
     keys = list(tasks.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
     taken = F("required_judgments") - F("open_slots")  # judgments that count and live leases
-    required = Greatest(Value(overlap), taken)
+    required = Greatest(Value(overlap) + ai_beside_people(batch), taken, output_field=IntegerField())
     for start in range(0, len(keys), BULK_UPDATE_SIZE):
         some = Task.objects.filter(pk__in=keys[start : start + BULK_UPDATE_SIZE])
         some.update(required_judgments=required, open_slots=required - taken)

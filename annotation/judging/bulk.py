@@ -46,16 +46,25 @@ class NewJudgment:
 
 
 @write_transaction
-def add_judgments(*, actor: User, batch: Batch, rows: Sequence[NewJudgment]) -> list[Judgment]:
+def add_judgments(
+    *, actor: User, batch: Batch, rows: Sequence[NewJudgment], beside_people: bool = False
+) -> list[Judgment]:
     """Store whole judgments, returned in the order of `rows`; repeated keys change nothing.
 
-    They count while slots are open and are surplus after. A task that the annotator holds a lease on is still theirs:
-    the lease becomes this judgment. Raises InvalidTask for a task of another batch, AlreadySubmitted for a second
-    judgment of an annotator on a task, and what submit_judgment raises for a malformed judgment.
+    They count while slots are open and are surplus after. With `beside_people` they count and take no slot: a task asks
+    for one judgment more each, and a batch's quota rises as far, so that as many people are asked as before. A task
+    that the annotator holds a lease on is still theirs: the lease becomes this judgment. Raises InvalidTask for a task
+    of another batch, AlreadySubmitted for a second judgment of an annotator on a task, and what submit_judgment raises
+    for a malformed judgment.
     """
-    insert = _BulkInsert(batch, rows)
+    if beside_people:
+        batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    insert = _BulkInsert(batch, rows, beside_people=beside_people)
     judgments = [insert.add(row) for row in rows]
     insert.write()
+    if insert.beside and batch.quota is not None:
+        batch.quota += insert.beside
+        batch.save(update_fields=["quota"])
     if insert.new_judgments:
         record_audit(
             actor=actor,
@@ -70,7 +79,8 @@ def add_judgments(*, actor: User, batch: Batch, rows: Sequence[NewJudgment]) -> 
 class _BulkInsert:
     """One call of add_judgments: what is there, read and locked once, and what is to be written."""
 
-    def __init__(self, batch: Batch, rows: Sequence[NewJudgment]) -> None:
+    def __init__(self, batch: Batch, rows: Sequence[NewJudgment], *, beside_people: bool = False) -> None:
+        self.beside_people, self.beside = beside_people, 0  # how many took no slot
         for row in rows:
             validate_idempotency_key(row.idempotency_key)
         self.tasks: dict[int, Task] = {}
@@ -186,7 +196,10 @@ class _BulkInsert:
         """Whether the judgment counts; moves the locked task's counters in memory, write() stores them."""
         if not task.uses_slots:
             return True
-        if not leased:
+        if self.beside_people:
+            task.required_judgments += 1
+            self.beside += task.reserved_for_id is None
+        elif not leased:
             if task.open_slots == 0:
                 return False
             task.open_slots -= 1
@@ -209,6 +222,9 @@ class _BulkInsert:
         )
         update_values(
             Task,
-            ["open_slots", "counted_judgments"],
-            [(task.pk, task.open_slots, task.counted_judgments) for task in self.changed_tasks],
+            ["open_slots", "counted_judgments", "required_judgments"],
+            [
+                (task.pk, task.open_slots, task.counted_judgments, task.required_judgments)
+                for task in self.changed_tasks
+            ],
         )

@@ -7,6 +7,7 @@ from annotation.models.adjudication import (
     ReturnedJudgment,
     standing_decisions,
 )
+from annotation.models.ai_judging import AIJudging
 from annotation.models.assigning import (
     Acknowledgement,
     BatchAudience,
@@ -55,6 +56,7 @@ from annotation.models.writing import (
 )
 
 __all__ = [
+    "AIJudging",
     "Adjudication",
     "DisagreementKind",
     "ToAcknowledge",

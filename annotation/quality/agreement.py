@@ -194,6 +194,27 @@ def cohen_kappa(table_CC: Array, weights_CC: Array | None = None) -> CohenKappa:
     return CohenKappa(float(kappa), math.sqrt(max(variance, 0) / n) / (1 - chance), int(n))
 
 
+def kappa_estimate(
+    one_P: Array, other_P: Array, task_P: Array, *, seed: int, draws: int = DRAWS
+) -> "Estimate":
+    """Cohen's kappa of P pairs of ratings, values 0, 1, ..., with the interval of a bootstrap that draws tasks (0, 1,
+    ...): of one task there are several pairs, which the formula for its standard error takes for independent.
+    """
+    size = int(max(one_P.max(), other_P.max())) + 1
+    tables = np.zeros((int(task_P.max()) + 1, size, size))
+    np.add.at(tables, (task_P, one_P, other_P), 1)
+    value = cohen_kappa(tables.sum(axis=0)).kappa
+    if len(tables) < 2:
+        return summarize(value, None)
+    flat = tables.reshape(len(tables), -1)
+    drawn = [
+        cohen_kappa(table.reshape(size, size)).kappa
+        for weights in draw_weights(len(tables), draws, seed)
+        for table in weights @ flat
+    ]
+    return summarize(value, np.array(drawn))
+
+
 @dataclass(frozen=True)
 class Estimate:
     value: float | None  # None: not defined

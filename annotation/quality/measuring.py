@@ -13,7 +13,7 @@ from annotation.quality.graded_model import Consensus, Crowd, consensus, fit_cro
 from annotation.quality.leaderboard import NotConnected, fit_leaderboard
 from annotation.quality.rating_pairs import UnitVotes, all_pairs_of_votes, unit_votes
 from annotation.quality.reading import Judgments
-from annotation.quality.scopes import agreement_figures, machine_figures, tau_figures
+from annotation.quality.scopes import agreement_figures, machine_figures, machines_by_batch, tau_figures
 
 Array = Any
 PERSON = "person"
@@ -82,6 +82,7 @@ def measure(
     summary = {
         "kind": main,
         "machines": machine_figures(first, kinds),
+        "machines_by_batch": machines_by_batch(first, kinds),
         "bands": bands(figures, kinds),
         "leaderboard": _leaderboard(judgments, first.where(first.kind_N == main)),
         "pairs_left_out": left_out,

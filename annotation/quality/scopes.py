@@ -12,6 +12,7 @@ from annotation.quality.agreement import (
     estimate_mean,
     fleiss_kappa,
     gwet_ac,
+    kappa_estimate,
     krippendorff_alpha,
     ordinal_weights,
     percent_agreement,
@@ -133,7 +134,8 @@ def tau_figures(judgments: Judgments, chosen_M: Array) -> list[float | None] | N
 
 def machine_figures(votes: UnitVotes, kinds: dict[int, str]) -> list[dict[str, Any]]:
     """Each machine against the people who judged the same pairs: how often they prefer the same, beside how often
-    people do among themselves there.
+    people do among themselves there; Cohen's kappa of it and them, [value, low, high]; and how often each ties, of
+    [votes] on these pairs.
     """
     one, other = all_pairs_of_votes(votes.unit_N)
     person_N = votes.kind_N == "person"
@@ -149,6 +151,10 @@ def machine_figures(votes: UnitVotes, kinds: dict[int, str]) -> list[dict[str, A
         same = sign_N[one] == sign_N[other]
         _, task_P = np.unique(votes.task_N[one[with_person]], return_inverse=True)
         sums, numbers = np.bincount(task_P, same[with_person]), np.bincount(task_P).astype(float)
+        machine_first = mine_N[one[with_person]]
+        theirs = np.where(machine_first, sign_N[other[with_person]], sign_N[one[with_person]])
+        own = np.where(machine_first, sign_N[one[with_person]], sign_N[other[with_person]])
+        there = np.isin(votes.unit_N, units)
         mean = float(same[with_person].mean())
         found.append(
             {
@@ -157,6 +163,21 @@ def machine_figures(votes: UnitVotes, kinds: dict[int, str]) -> list[dict[str, A
                 "pairs": len(units),
                 "same": list(astuple(estimate_mean(mean, sums, numbers, seed=SEED))),
                 "people": float(same[people].mean()) if people.any() else None,
+                "kappa": list(astuple(kappa_estimate(own + 1, theirs + 1, task_P, seed=SEED))),
+                "ties": float((sign_N[there & mine_N] == 0).mean()),
+                "people_ties": float((sign_N[there & person_N] == 0).mean()),
             }
         )
     return found
+
+
+def machines_by_batch(votes: UnitVotes, kinds: dict[int, str]) -> list[dict[str, Any]]:
+    """The same of each batch that a machine and people judged, with the batch's key."""
+    machines = [key for key, kind in kinds.items() if kind != "person"]
+    judged = np.unique(votes.batch_N[np.isin(votes.annotator_N, machines)])
+    with_people = judged[np.isin(judged, votes.batch_N[votes.kind_N == "person"])]
+    return [
+        {"batch": int(batch), **figures}
+        for batch in with_people
+        for figures in machine_figures(votes.where(votes.batch_N == batch), kinds)
+    ]

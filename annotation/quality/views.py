@@ -75,9 +75,7 @@ def quality(request: ProjectRequest) -> HttpResponse:
                 for row in of_batches
             ],
             "machines": [
-                machine | {"name": names.get(machine["annotator"]), "percent": _percents(machine["same"]),
-                           "people_percent": _percent(machine["people"])}
-                for machine in machines
+                machine_row(machine, names.get(machine["annotator"], "")) for machine in machines
             ],
         }  # fmt: skip
     return render(request, "annotation/quality/quality.html", context)
@@ -302,6 +300,24 @@ def _names(keys: list[int]) -> dict[int, str]:
         for pk, username, pseudonym, active in User.objects.filter(pk__in=keys).values_list(
             "pk", "username", "pseudonym", "is_active"
         )
+    }
+
+
+def machine_row(machine: dict[str, Any], name: str) -> dict[str, Any]:
+    """A machine against people, in words. Reports of before have no kappa and no ties."""
+    kappa, low, high = machine.get("kappa") or (None, None, None)
+    return machine | {
+        "name": name,
+        "percent": _percents(machine["same"]),
+        "people_percent": _percent(machine["people"]),
+        "kappa_words": ""
+        if kappa is None
+        else f"{kappa:.2f}"
+        if low is None
+        else gettext("%(value)s (%(low)s to %(high)s)")
+        % {"value": f"{kappa:.2f}", "low": f"{low:.2f}", "high": f"{high:.2f}"},
+        "tie_percent": _percent(machine.get("ties")),
+        "people_tie_percent": _percent(machine.get("people_ties")),
     }
 
 

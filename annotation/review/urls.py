@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation.review import from_answers, queue, tasks, throughput_views, views, work
+from annotation.review import ai_judges, from_answers, queue, tasks, throughput_views, views, work
 
 urlpatterns = [
     path("", views.batches, name="batches"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("from-answers/<int:pk>/", from_answers.batch_being_made, name="batch_being_made"),
     path("from-answers/<int:pk>/live/", from_answers.batch_being_made_live, name="batch_being_made_live"),
     path("<int:pk>/", views.batch, name="batch"),
+    path("<int:pk>/ai-judges/", ai_judges.ai_judges, name="ai_judges"),
     path("<int:pk>/overlap/", views.change_overlap, name="change_overlap"),
     path("<int:pk>/warnings/", views.set_warnings, name="set_warnings"),
     path("<int:pk>/exclude/", views.exclude_batch, name="exclude_batch"),

@@ -91,6 +91,29 @@ BENCHMARK_ITEMS = pa.schema(
     ]
 )
 
+# What a language model judges: a task of people's, with the keys of its responses as the database has them.
+JUDGE_TASKS = pa.schema(
+    [
+        _required("task", pa.int64()),
+        _required("prompt", _MESSAGES),
+        _required("response_keys", _list_of(pa.int64())),
+        _required("responses", _list_of(_TEXT)),
+    ]
+)
+
+# What it made of a task: tiers of the responses' places, best first; null where a pair of them stayed unclear.
+JUDGED_TASKS = pa.schema(
+    [
+        _required("task", pa.int64()),
+        pa.field("tiers", _list_of(_list_of(pa.int64()))),
+        _required("comparisons", pa.int64()),
+        _required("not_understood", pa.int64()),
+        _required("prompt_tokens", pa.int64()),
+        _required("reply_tokens", pa.int64()),
+        _required("seconds", pa.float64()),
+    ]
+)
+
 DEMONSTRATIONS = pa.schema(
     [
         _required("prompt_id", _TEXT),

@@ -1,5 +1,6 @@
 """The types of what the API takes and answers. Written by roundtable.generation from its schema: do not edit."""
 
+from roundtable.client.resources.ai_judgings import AIJudging, AIJudgingBodyRequest, ListAiJudgingsQuery
 from roundtable.client.resources.assignments import (
     AssignedTask,
     Assignment,
@@ -188,6 +189,7 @@ from roundtable.client.resources.quality import (
     Leaderboard,
     ListQualityAnnotatorsQuery,
     ListQualityTasksQuery,
+    Machine,
     MorePeopleAsked,
     MorePeopleRequest,
     NewOneMoreRuleRequest,
@@ -336,18 +338,19 @@ from roundtable.client.resources.writing import (
 )
 
 __all__ = [
-    "AddedDemonstrations", "AddedPrompts", "AddedResponses", "AddedTasks", "AdoptBodyRequest", "Agreement",
-    "AnnotatorQuality", "AnswerRowRequest", "Artifact", "Asked", "AskedBodyRequest", "AssignedTask",
-    "Assignment", "Audience", "AuditEvent", "Batch", "BatchFromAnswersRequest",
-    "BatchFromConversationsRequest", "BenchmarkBodyRequest", "BenchmarkFile", "BenchmarkFileBodyRequest",
-    "BestOfNBodyRequest", "Checks", "ClaimRequest", "Claimed", "ClaimedText", "Confirmed", "Conversation",
-    "Cost", "Criterion", "DPOBodyRequest", "DailyLimit", "Dataset", "DatasetFile", "DatasetFiles", "Decision",
-    "Delivery", "Demonstration", "DraftNumber", "EvaluatePolicyBodyRequest", "EvaluateRewardModelBodyRequest",
-    "Event", "Feed", "FineTuneBodyRequest", "Firing", "FirstStep", "FirstSteps", "GetDatasetsIdArchiveQuery",
-    "GetDatasetsIdRowsQuery", "GetEventsQuery", "GetJudgmentsRowsQuery", "GetQualityLeaderboardQuery",
-    "GetRunsIdMetricsQuery", "GetWorkQuery", "GivenBack", "Guideline", "HubDatasetRequest", "Import",
-    "ImportBodyRequest", "Invitation", "Judgment", "KnownOrder", "KnownOrderRequest", "KnownTask",
-    "Leaderboard", "Lease", "ListAssignmentsPublicIdQuestionsQuery", "ListAssignmentsQuery", "ListAuditQuery",
+    "AIJudging", "AIJudgingBodyRequest", "AddedDemonstrations", "AddedPrompts", "AddedResponses",
+    "AddedTasks", "AdoptBodyRequest", "Agreement", "AnnotatorQuality", "AnswerRowRequest", "Artifact",
+    "Asked", "AskedBodyRequest", "AssignedTask", "Assignment", "Audience", "AuditEvent", "Batch",
+    "BatchFromAnswersRequest", "BatchFromConversationsRequest", "BenchmarkBodyRequest", "BenchmarkFile",
+    "BenchmarkFileBodyRequest", "BestOfNBodyRequest", "Checks", "ClaimRequest", "Claimed", "ClaimedText",
+    "Confirmed", "Conversation", "Cost", "Criterion", "DPOBodyRequest", "DailyLimit", "Dataset",
+    "DatasetFile", "DatasetFiles", "Decision", "Delivery", "Demonstration", "DraftNumber",
+    "EvaluatePolicyBodyRequest", "EvaluateRewardModelBodyRequest", "Event", "Feed", "FineTuneBodyRequest",
+    "Firing", "FirstStep", "FirstSteps", "GetDatasetsIdArchiveQuery", "GetDatasetsIdRowsQuery",
+    "GetEventsQuery", "GetJudgmentsRowsQuery", "GetQualityLeaderboardQuery", "GetRunsIdMetricsQuery",
+    "GetWorkQuery", "GivenBack", "Guideline", "HubDatasetRequest", "Import", "ImportBodyRequest",
+    "Invitation", "Judgment", "KnownOrder", "KnownOrderRequest", "KnownTask", "Leaderboard", "Lease",
+    "ListAiJudgingsQuery", "ListAssignmentsPublicIdQuestionsQuery", "ListAssignmentsQuery", "ListAuditQuery",
     "ListBatchesIdSkipsQuery", "ListBatchesQuery", "ListBenchmarkFilesQuery", "ListCriteriaQuery",
     "ListDatasetsQuery", "ListDecisionsQuery", "ListDeliveriesQuery", "ListDemonstrationsQuery",
     "ListGuidelinesQuery", "ListImportsQuery", "ListInvitationsQuery", "ListJudgmentsQuery",
@@ -359,8 +362,8 @@ __all__ = [
     "ListReturnedJudgmentsOwnQuery", "ListReturnedJudgmentsQuery", "ListRewardModelsIdEvaluationsQuery",
     "ListRewardModelsQuery", "ListRoundsQuery", "ListRunsQuery", "ListSchedulesQuery", "ListTasksQuery",
     "ListTrainingsIdQualificationsQuery", "ListTrainingsQuery", "ListUploadsQuery", "ListWebhooksQuery",
-    "ListWritingQuery", "ListWritingTextsQuery", "ListWritingToWriteQuery", "LiveBatch", "Made", "Mark",
-    "MarkBodyRequest", "Me", "Member", "MemberWork", "MergeBodyRequest", "Metrics", "MorePeopleAsked",
+    "ListWritingQuery", "ListWritingTextsQuery", "ListWritingToWriteQuery", "LiveBatch", "Machine", "Made",
+    "Mark", "MarkBodyRequest", "Me", "Member", "MemberWork", "MergeBodyRequest", "Metrics", "MorePeopleAsked",
     "MorePeopleRequest", "MyProgress", "MyProject", "Named", "NamedBodyRequest", "NamedPromptSetRequest",
     "NewAnswerRequest", "NewAudienceRequest", "NewBatchRequest", "NewConversationRequest",
     "NewCriterionRequest", "NewDailyLimitRequest", "NewDatasetPushRequest", "NewDatasetRequest",

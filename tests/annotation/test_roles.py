@@ -59,6 +59,7 @@ PAGES = {
     "close_batch": ("post", {"manager"}, "batch", {}),
     "exclude_batch": ("post", {"manager"}, "batch", {}),
     "change_overlap": ("post", {"manager"}, "batch", {}),
+    "ai_judges": ("get", {"reviewer", "manager"}, "batch", None),
     "batch_skips": ("get", {"reviewer", "manager"}, "batch", None),
     "batch_task": ("get", {"reviewer", "manager"}, "task", None),
     "queue": ("get", {"reviewer", "manager"}, None, None),

@@ -309,6 +309,9 @@ TABLE = [
     row("POST", f"{P}/reward-models/{{reward_model}}/evaluations", MANAGERS, MEASURED),
     row("GET", f"{P}/policies/{{policy}}/evaluations", REVIEWERS),
     row("POST", f"{P}/policies/{{policy}}/evaluations", MANAGERS, SCORED),
+    row("GET", f"{P}/ai-judgings", REVIEWERS),
+    # No such server: refused after the caller was let in.
+    row("POST", f"{P}/ai-judgings", MANAGERS, {"batch": 999_999, "server": "x", "model": "m"}, 400),
     row("GET", f"{P}/benchmark-files", REVIEWERS),
     row("POST", f"{P}/benchmark-files", MANAGERS, {"name": "sums", "content": SUMS}),
     row("GET", f"{P}/policies/{{policy}}/benchmarks", REVIEWERS),

@@ -143,7 +143,7 @@ PAGES = {
             f"policies:{name}"
             for name in "fine_tune pretrain dpo ppo policy_gradient best_of_n merge sample import evaluate".split()
         ),
-        *(f"policies:{name}" for name in ("adopt", "benchmark", "benchmark_files")),
+        *(f"policies:{name}" for name in ("adopt", "benchmark", "benchmark_files", "judge")),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
 }

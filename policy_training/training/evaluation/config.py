@@ -3,6 +3,23 @@
 from dataclasses import dataclass, field
 
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions, require_at_least
+from policy_training.training.judge_config import JudgeOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeTasksConfig:
+    """Options of `judge_tasks`: a language model judges tasks of people's."""
+
+    judge: JudgeOptions
+    logged_samples: int = 16  # comparisons written to samples.jsonl
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+
+    def __post_init__(self) -> None:
+        require_at_least("logged_samples", self.logged_samples, 0)
+        if not self.judge.server.name:
+            raise ValueError("judge.server.name is empty; name the server that judges")
+        if self.judge.weight != 1.0:
+            raise ValueError(f"judge.weight is of a reward; here it must stay 1, found {self.judge.weight}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -51,6 +52,7 @@ class Judged:
     verdict: Verdict | None  # None: no reply was understood
     usage: Usage
     requests: int
+    seconds: float = 0.0  # until the last of its replies was there
 
 
 @dataclass
@@ -154,7 +156,7 @@ class Judge:
     def compare(
         self, conversation: Sequence[Mapping[str, Any]], first: str, second: str, *, seed: str
     ) -> Judged:
-        usage, requests = Usage(), 0
+        usage, requests, started = Usage(), 0, time.perf_counter()
         for attempt in range(self.options.attempts_to_understand):
             key = json.dumps([seed, attempt, list(map(dict, conversation)), first, second], default=str)
             body = {
@@ -174,8 +176,8 @@ class Judge:
             )
             verdict = read_verdict(reply)
             if verdict is not None:
-                return Judged(verdict=verdict, usage=usage, requests=requests)
-        return Judged(verdict=None, usage=usage, requests=requests)
+                break
+        return Judged(verdict=verdict, usage=usage, requests=requests, seconds=time.perf_counter() - started)
 
     def _count(self, judged: Mapping[Comparison, Judged]) -> None:
         totals = self.totals
@@ -192,7 +194,7 @@ class Judge:
                 ]
                 if found.verdict is not None and other.verdict is not None:
                     totals.pairs_in_both_orders += 1
-                    totals.pairs_that_follow_the_order += _worth(found.verdict) != -_worth(other.verdict)
+                    totals.pairs_that_follow_the_order += worth_of(found.verdict) != -worth_of(other.verdict)
 
     def report(self) -> dict[str, Any]:
         """For result.json."""
@@ -214,7 +216,7 @@ class Judge:
         }
 
 
-def _worth(verdict: Verdict) -> int:
+def worth_of(verdict: Verdict) -> int:
     return {"A": 1, "B": -1, "TIE": 0}[verdict]
 
 
@@ -234,7 +236,7 @@ def rewards_of(judged: Mapping[Comparison, Judged], sizes: Sequence[int]) -> Jud
             if found.verdict is None:
                 lost[row] += 1
             else:
-                worth[row] += sign * _worth(found.verdict)
+                worth[row] += sign * worth_of(found.verdict)
                 ties[row] += found.verdict == "TIE"
     understood = [all_ - missing for all_, missing in zip(seen, lost, strict=True)]
     return JudgedAnswers(

@@ -1,5 +1,6 @@
 """All resources. Written by roundtable.generation from the API's schema: do not edit."""
 
+from roundtable.client.resources.ai_judgings import AiJudgingsResource
 from roundtable.client.resources.assignments import AssignmentsResource
 from roundtable.client.resources.audit import AuditResource
 from roundtable.client.resources.batches import BatchesResource
@@ -52,6 +53,7 @@ class ProjectResources:
     """The resources of one project."""
 
     def __init__(self, transport: Transport, slug: str) -> None:
+        self.ai_judgings = AiJudgingsResource(transport, slug)
         self.assignments = AssignmentsResource(transport, slug)
         self.audit = AuditResource(transport, slug)
         self.batches = BatchesResource(transport, slug)

@@ -32,6 +32,19 @@ class Leaderboard(TypedDict):
     left_out: int
 
 
+class Machine(TypedDict):
+    criterion: str
+    batch: int | None
+    annotator: str
+    annotator_kind: Literal["person", "simulated", "ai"]
+    pairs: int
+    same: Any
+    people: float | None
+    kappa: Any
+    ties: float | None
+    people_ties: float | None
+
+
 class MorePeopleAsked(TypedDict):
     tasks: int
 
@@ -56,6 +69,7 @@ class Quality(TypedDict):
     newest_judgment: int
     created_at: str
     agreement: list[Agreement]
+    machines: list[Machine]
 
 
 class Source(TypedDict):

@@ -18,6 +18,7 @@ from learning.interface.record_schemas import (
     COMPARISONS,
     DEMONSTRATIONS,
     DRAWS,
+    JUDGE_TASKS,
     PROMPTS,
     STORED_CANDIDATES,
     TEXTS,
@@ -175,6 +176,7 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
         "comparisons": COMPARISONS,
         "items": BENCHMARK_ITEMS,
         "candidates": STORED_CANDIDATES,
+        "tasks": JUDGE_TASKS,
     }
     return RunDirectory.create(
         path,

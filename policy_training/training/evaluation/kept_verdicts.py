@@ -1,0 +1,91 @@
+"""A judge's verdicts, kept on the disk as they come: a run that is started again asks for the others alone."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from learning.interface.options import UserError
+from policy_training.training.evaluation.pair_verdicts import both_orders
+from policy_training.training.rewards.judging import Comparison, Judge, Judged
+from policy_training.training.servers.requests import Usage
+
+Key = tuple[str, int, int, int]
+
+
+class VerdictFile:
+    """One verdict a line, appended. A last line that was cut off, because the machine stopped, goes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.verdicts: dict[Key, Judged] = {}
+        found = path.read_bytes() if path.exists() else b""
+        if (whole := found.rfind(b"\n") + 1) < len(found):
+            os.truncate(path, whole)
+        for line in found[:whole].splitlines():
+            row = json.loads(line)
+            usage = Usage(prompt_tokens=row["prompt_tokens"], completion_tokens=row["reply_tokens"])
+            self.verdicts[row["item"], row["first"], row["second"], row["repeat"]] = Judged(
+                verdict=row["verdict"], usage=usage, requests=row["requests"], seconds=row["seconds"]
+            )
+
+    def add(self, key: Key, judged: Judged) -> None:
+        """On the disk when it returns."""
+        row = dict(zip(("item", "first", "second", "repeat"), key, strict=True)) | {
+            "verdict": judged.verdict,
+            "prompt_tokens": judged.usage.prompt_tokens,
+            "reply_tokens": judged.usage.completion_tokens,
+            "requests": judged.requests,
+            "seconds": judged.seconds,
+        }
+        with open(self.path, "ab") as file:
+            file.write(json.dumps(row).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.verdicts[key] = judged
+
+
+def judge_all(
+    judge: Judge,
+    kept: VerdictFile,
+    items: Sequence[str],
+    conversations: Sequence[Sequence[Mapping[str, Any]]],
+    groups: Sequence[Sequence[str]],
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    check: Callable[[], None] = lambda: None,
+) -> dict[Comparison, Judged]:
+    """Every pair of each item's answers in both orders; `items` are names that a run started again has as well.
+
+    Raises UserError where no reply at all was understood: then it is not the answers that are unclear.
+    """
+    asked = both_orders([len(group) for group in groups], judge.options.repeats)
+
+    def key(one: Comparison) -> Key:
+        return items[one.prompt], one.first, one.second, one.repeat
+
+    missing = [one for one in asked if key(one) not in kept.verdicts]
+
+    def keep(one: Comparison, judged: Judged) -> None:
+        kept.add(key(one), judged)
+        on_progress(len(kept.verdicts), len(asked))
+
+    judge.server.ask_all(
+        missing,
+        lambda one: judge.compare(
+            conversations[one.prompt],
+            groups[one.prompt][one.first],
+            groups[one.prompt][one.second],
+            seed=f"{one.repeat}",
+        ),
+        on_answer=keep,
+        check=check,
+    )
+    judged = {one: kept.verdicts[key(one)] for one in asked}
+    if asked and all(found.verdict is None for found in judged.values()):
+        raise UserError(
+            f"the judge {judge.options.server.model} gave no verdict in any of {len(asked)} comparisons; look at "
+            "what it replies, or give it more tokens (judge.max_reply_tokens)"
+        )
+    return judged
