@@ -20,6 +20,7 @@ from policy_training.supervised.mixing import (
 )
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers
+from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.ppo.config import PPOConfig
 from rounds.errors import RoundRefused
@@ -94,7 +95,11 @@ def _policy_gradient(due: StepToRun) -> Run:
 def _best_of_n(due: StepToRun) -> Run:
     others = [named_policy(due.round.project, name) for name in due.step.other_policies]
     samplers = [due.start, *(policy for policy in others if policy != due.start)] if others else []
-    return train_best_of_n(**due.rewarded_arguments, samplers=samplers)
+    policies = Policy.objects.filter(project=due.round.project) if due.step.stored_answers != "none" else []
+    stored = StoredAnswers(
+        policies=tuple(sorted(policy.pk for policy in policies)), others=due.step.stored_answers == "all"
+    )
+    return train_best_of_n(**due.rewarded_arguments, samplers=samplers, stored=stored)
 
 
 def _dpo(due: StepToRun) -> Run:

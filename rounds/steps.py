@@ -128,6 +128,9 @@ class PolicyStep:
     reference_policy: str = ""  # the name that `named_policy` needs
     # Best-of-n: names of policies that answer beside the one that is fine-tuned.
     other_policies: tuple[str, ...] = ()
+    # Best-of-n: answers that are there already compete with the new ones: those of all the project's policies, or of
+    # people and files too.
+    stored_answers: Literal["none", "policies", "all"] = "none"
     # Supervised fine-tuning, beside demonstrations: answers that this share of the people put first, by the round's
     # criterion.
     preferred_at_least: float | None = None
@@ -149,8 +152,9 @@ class PolicyStep:
             )
         if self.reference is not None and not RECIPES[self.recipe].has_reference:
             raise ValueError(f"reference: {self.recipe!r} has none")
-        if self.other_policies and self.recipe != "best_of_n":
-            raise ValueError(f"other_policies belong to 'best_of_n', and this step is {self.recipe!r}")
+        for name in ("other_policies", "stored_answers"):
+            if self.recipe != "best_of_n" and getattr(self, name) not in ((), "none"):
+                raise ValueError(f"{name}: belongs to 'best_of_n', and this step is {self.recipe!r}")
         if len(set(self.other_policies)) != len(self.other_policies):
             raise ValueError(f"other_policies must differ from each other, found {self.other_policies}")
         learned = (self.preferred_at_least, self.rated_at_least)
@@ -218,7 +222,8 @@ def build_step(
             config = with_reward_sources(config, policy.rewards)
         if own := [words for words in assignments if words.partition("=")[0] in _PATHS_OF_LENGTHS]:
             raise UserError(f"“{own[0]}”: lengths are those of the whole round, not of a step.")
-        mapping[known.field] = apply_overrides(options_to_dict(config), assignments)
+        stored = ["stored.use=true"] if mapping.get("stored_answers", "none") != "none" else []
+        mapping[known.field] = apply_overrides(options_to_dict(config), [*assignments, *stored])
     return load_options(PolicyStep, mapping, where=f"step {recipe}")
 
 

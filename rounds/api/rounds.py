@@ -21,9 +21,10 @@ from policy_training.rewards import COMBINATIONS
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import actions, ppo_options
 from rounds.access import access_round
+from rounds.api.steps import StepValues, steps_of
 from rounds.forms import NAMED, StartRoundForm
 from rounds.models import Round, RoundRun, Stage, StageEntry
-from rounds.plans import PRESETS, RoundPlan
+from rounds.plans import PRESETS, RoundPlan, with_steps
 from rounds.steps import FIRST_POLICY
 from runs.option_forms.fields import as_text
 from workspace.api.base import ProjectApiView
@@ -133,6 +134,12 @@ class RoundValues(Body):
         required=False,
         help_text='PPO\'s options by their paths, for example {"algorithm.clip_range": null}.',
     )
+    steps = serializers.ListField(
+        child=StepValues(),
+        max_length=20,
+        required=False,
+        help_text="How the policy is trained, one recipe after another; none: by PPO.",
+    )
     meet_previous = serializers.BooleanField(default=True)
     meet_first = serializers.BooleanField(default=False)
     meet_reference = serializers.BooleanField(default=False)
@@ -176,6 +183,8 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
     values["criterion"] = criterion.pk
     if "temperatures" in values:
         values["temperatures"] = ", ".join(map(str, values["temperatures"]))
+    asked_of_policy = "policy_options" in values or "ppo_preset" in values
+    given_steps = values.pop("steps", [])
     values |= _policy_values(values)
     form = StartRoundForm(values, project=view.project)
     if not form.is_valid():
@@ -189,6 +198,9 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
         raise ValidationError(
             {"policy_options": [f"{option.removeprefix(ppo_options.PREFIX)}: {said}"]}
         ) from error
+    plan = with_steps(plan, steps_of(view.project, given_steps, plan.policy))
+    if asked_of_policy and not plan.uses_policy:
+        raise ValidationError({"steps": ["None of them is PPO as policy_options and ppo_preset have it."]})
     return {
         "actor": view.actor,
         "project": view.project,

@@ -280,6 +280,7 @@ from roundtable.client.resources.shared import (
     Returned,
     Run,
     SaidOfVersion,
+    StepValuesRequest,
 )
 from roundtable.client.resources.tasks import (
     ListTasksQuery,
@@ -390,10 +391,10 @@ __all__ = [
     "Rewards", "Round", "RoundRun", "RoundValuesRequest", "Run", "Runs", "Said", "SaidOfTextRequest",
     "SaidOfVersion", "SaidTurn", "SampleBodyRequest", "Schedule", "ScoringModel", "SentMessageRequest",
     "SentText", "SentTextRequest", "Serving", "ShownResponse", "Side", "Skip", "SkippedRequest", "Source",
-    "StageEntry", "StandingRequest", "StoredJudgment", "StuckTask", "Submitted", "SubmittedJudgmentRequest",
-    "TakenBack", "Task", "TaskQuality", "TaskRowRequest", "TaskToDecide", "Text", "TextCounts", "TextReview",
-    "TextVersion", "TextsInTemplateRequest", "TextsToScoreRequest", "Throughput", "ToConfirm", "ToTalk",
-    "Token", "TrainBodyRequest", "Training", "TrainingTold", "Upload", "UploadSettingsRequest",
-    "VersionToConfirmRequest", "Webhook", "WhyGivenBackRequest", "Work", "WorkToWrite", "WriterCounts",
-    "WritingWork", "WrittenAnswer", "WrittenDraftRequest",
+    "StageEntry", "StandingRequest", "StepValuesRequest", "StoredJudgment", "StuckTask", "Submitted",
+    "SubmittedJudgmentRequest", "TakenBack", "Task", "TaskQuality", "TaskRowRequest", "TaskToDecide", "Text",
+    "TextCounts", "TextReview", "TextVersion", "TextsInTemplateRequest", "TextsToScoreRequest", "Throughput",
+    "ToConfirm", "ToTalk", "Token", "TrainBodyRequest", "Training", "TrainingTold", "Upload",
+    "UploadSettingsRequest", "VersionToConfirmRequest", "Webhook", "WhyGivenBackRequest", "Work",
+    "WorkToWrite", "WriterCounts", "WritingWork", "WrittenAnswer", "WrittenDraftRequest",
 ]  # fmt: skip

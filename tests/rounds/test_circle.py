@@ -15,8 +15,9 @@ from learning.interface.record_schemas import COMPARISONS, PROMPTS
 from policy_training.actions import train_sft
 from rounds.actions import start_round
 from rounds.models import Round, Stage
-from rounds.plans import with_lengths
+from rounds.plans import with_lengths, with_steps
 from rounds.reports import round_report
+from rounds.steps import step_from_words
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks
 from runs.models import Run
 from runs.worker import run_worker
@@ -61,7 +62,10 @@ def small(monkeypatch):
             critic=replace(plan.policy.critic, max_pretraining_updates=1),
         ),
     )
-    return demo, config, with_lengths(plan, max_prompt_tokens=48, max_response_tokens=16)
+    plan = with_lengths(plan, max_prompt_tokens=48, max_response_tokens=16)
+    # DPO on the judgments first, then PPO from there, held near the policy that the round started from.
+    steps = [["dpo", "data.epochs=1", "data.comparisons_per_step=8"], ["ppo"]]
+    return demo, config, with_steps(plan, [step_from_words(words, policy=plan.policy) for words in steps])
 
 
 def carry() -> None:
@@ -77,8 +81,8 @@ def fill(demo, round_) -> None:
         pass
 
 
-def run_of(round_, stage) -> Run:
-    return round_.round_runs.get(stage=stage, purpose="stage").run
+def run_of(round_, stage, step=0) -> Run:
+    return round_.round_runs.get(stage=stage, purpose="stage", step=step).run
 
 
 def test_two_rounds_turn_and_every_link_is_stored(small):
@@ -109,10 +113,14 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
 
     # The second round starts from the first's policy, against it, and compares it with the one before.
     assert second.start_policy == first.new_policy
-    assert first.new_policy.parent == base
-    ppo = run_of(second, Stage.POLICY)
+    assert first.new_policy.parent.parent == base
+    dpo, ppo = run_of(second, Stage.POLICY), run_of(second, Stage.POLICY, 1)
     start_folder = first.new_policy.artifact.path
-    assert ppo.config["policy"]["source"]["path"] == ppo.config["reference"]["path"] == start_folder
+    assert dpo.config["model"]["source"]["path"] == ppo.config["reference"]["path"] == start_folder
+    between = second.new_policy.parent
+    assert ppo.config["policy"]["source"]["path"] == between.artifact.path
+    assert between.produced_by == dpo and between.parent == first.new_policy
+    assert dpo.parameters["dataset"] == second.dataset_id
     assert second.new_policy.report["reference_sha256s"] == first.new_policy.report["model_sha256s"]
     assert first.reward_model.report["model_sha256s"] == first.new_policy.report["reward_model_sha256s"]
 
@@ -155,7 +163,7 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     policy = response.source.policy
     assert policy.reward_model.dataset == first.dataset
     assert policy.produced_in_round == first
-    assert policy.parent.source.responses.filter(task_responses__task__batch=first.batch).exists()
+    assert policy.parent.parent.source.responses.filter(task_responses__task__batch=first.batch).exists()
 
     # Head-to-head tasks pit exactly the two policies against each other.
     task = Task.objects.filter(batch=second.batch, purpose=Task.Purpose.HEAD_TO_HEAD).first()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import StepValuesRequest
 from roundtable.operations import Operation
 
 
@@ -61,6 +62,7 @@ class NewScheduleRequest(TypedDict):
         ]
     ]
     policy_options: NotRequired[dict[str, Any]]
+    steps: NotRequired[list[StepValuesRequest]]
     meet_previous: NotRequired[bool]
     meet_first: NotRequired[bool]
     meet_reference: NotRequired[bool]

@@ -203,3 +203,16 @@ class SaidOfVersion(TypedDict):
     outcome: Literal["accept", "edit", "send_back"]
     remark: str
     created_at: str
+
+
+class StepValuesRequest(TypedDict):
+    recipe: Literal["ppo", "policy_gradient", "best_of_n", "dpo", "sft", "pretrain"]
+    preset: NotRequired[str]
+    options: NotRequired[dict[str, Any]]
+    reference: NotRequired[Literal["start_policy", "step_start", "first_policy"]]
+    reference_policy: NotRequired[int]
+    other_policies: NotRequired[list[int]]
+    stored_answers: NotRequired[Literal["none", "policies", "all"]]
+    preferred_at_least: NotRequired[float]
+    rated_mark: NotRequired[str]
+    rated_at_least: NotRequired[float]
