@@ -33,12 +33,15 @@ def known_functions() -> tuple[str, ...]:
 def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
     """The config with the folders of the further reward models that it names, and the keys of these models.
 
-    Raises ActionError for a name that the project does not have, and for a function that the settings do not name.
+    Raises ActionError for a name that the project does not have, and for a function or a model server that the settings
+    do not name.
     """
     rewards = config.get("rewards") or {}
     require_known_functions([str(part.get("function")) for part in _parts(rewards, "functions")])
     judge = rewards.get("judge") if isinstance(rewards, Mapping) else None
     require_known_server(judge.get("server") if isinstance(judge, Mapping) else None)
+    rollout = config.get("rollout")
+    require_known_server(rollout.get("server") if isinstance(rollout, Mapping) else None)
     models, keys = [], []
     for part in _parts(rewards, "models"):
         found = RewardModel.objects.filter(project=project, name=part.get("name")).first()

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from learning.interface.options import options_to_dict
 from policy_training.actions import pretrain, train_sft
 from policy_training.dpo.actions import train_dpo
+from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
 from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient, train_ppo
 from policy_training.rewards import require_rewards
@@ -22,6 +23,7 @@ from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers
 from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.config import LanguageModelConfig
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.ppo.config import PPOConfig
 from rounds.errors import RoundRefused
 from rounds.models import Round
@@ -145,6 +147,8 @@ def require_steps(project: Project, plan: RoundPlan) -> None:
         try:
             if RECIPES[step.recipe].has_reward:
                 require_rewards(project, config.rewards)  # type: ignore[union-attr]
+            if isinstance(config, PPOConfig | PolicyGradientConfig):
+                require_known_server(options_to_dict(config.rollout.server))
             if isinstance(config, LanguageModelConfig):
                 _require_rows(project, step, config)
             for name in step.other_policies:

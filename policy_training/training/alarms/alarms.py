@@ -10,7 +10,8 @@ from policy_training.training.rewards.sources import SPREAD
 
 LENGTH, PERPLEXITY, KL, SCORE = "response_tokens", "response_perplexity", "kl", "score"
 ENSEMBLE_SPREAD = f"score_{SPREAD}"
-WATCHED = (LENGTH, PERPLEXITY, KL, SCORE, ENSEMBLE_SPREAD)
+SAMPLER_KL = "sampler_kl"
+WATCHED = (LENGTH, PERPLEXITY, KL, SCORE, ENSEMBLE_SPREAD, SAMPLER_KL)
 OBJECTIVE = "rlhf_reward"  # what the best checkpoint is chosen by
 
 
@@ -56,6 +57,7 @@ class AlarmWatch(DataclassState):
             "collapse": self._collapse(options),
             "score": self._score_out_of_range(score_limit),
             "spread": self._spread(options),
+            "sampler": self._sampler(options),
         }
         return {kind: said for kind, said in words.items() if said}
 
@@ -101,4 +103,13 @@ class AlarmWatch(DataclassState):
             return ""
         return (
             f"the reward models differ by {spread[1]:.2f} (standard deviation), at first by {spread[0]:.2f}"
+        )
+
+    def _sampler(self, options: AlarmOptions) -> str:
+        kl = self._levels(SAMPLER_KL)
+        if kl is None or kl[1] <= options.sampler_kl_limit:
+            return ""
+        return (
+            f"the responses come from another distribution than the policy's: {kl[1]:.3f} nats a token apart, above "
+            f"{options.sampler_kl_limit:g}"
         )

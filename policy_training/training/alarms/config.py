@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from learning.interface.options import added_option
 from learning.interface.training_options import require_at_least
 
 
@@ -25,10 +26,13 @@ class AlarmOptions:
     # figure, where it has one and is the only source of the reward.
     score_limit: float | None = None
     spread_rise: float = 0.5  # share of the first spread of an ensemble's models
+    # Nats a token, between who samples the rollouts (a server) and the policy that learns: above it their weights say
+    # little any more. Ours.
+    sampler_kl_limit: float = added_option(0.05, before=0.05)
 
     def __post_init__(self) -> None:
         require_at_least("window", self.window, 1)
-        for name in ("length_rise", "kl_limit", "spread_rise"):
+        for name in ("length_rise", "kl_limit", "spread_rise", "sampler_kl_limit"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, found {getattr(self, name)}")
         if not 0.0 < self.perplexity_fall < 1.0:

@@ -86,24 +86,35 @@ def policy_gradient_loss(
     advantages_NR: Tensor,
     is_response_NR: Tensor,
     options: PolicyGradientOptions,
+    weights_NR: Tensor | None = None,
 ) -> PolicyGradientLoss:
     """-A_t log pi_t, or minus the (clipped) ratio times A_t, plus the KL term, weighted by `averaging`.
 
     The KL term is DeepSeekMath's equation 4, pi_ref/pi - log(pi_ref/pi) - 1 a token, with its gradient.
+    `weights_NR`: importance weights of the tokens, where another sampler than the policy drew them.
     """
     tokens_N1 = is_response_NR.sum(1, keepdim=True).clamp(min=1).to(logprobs_NR.dtype)
     weight_N1 = 1.0 / tokens_N1 if options.averaging == "tokens_of_each" else torch.ones_like(tokens_N1)
     if options.objective == "ratio":
         # The weights are positive, so that they may go through the minimum of the clipped objective.
         terms = clipped_policy_loss(
-            logprobs_NR, old_logprobs_NR, advantages_NR * weight_N1, is_response_NR, clip=options.clip_range
+            logprobs_NR,
+            old_logprobs_NR,
+            advantages_NR * weight_N1,
+            is_response_NR,
+            clip=options.clip_range,
+            weights_NR=weights_NR,
         )
     else:
-        terms = log_probability_loss(logprobs_NR, old_logprobs_NR, advantages_NR * weight_N1, is_response_NR)
+        terms = log_probability_loss(
+            logprobs_NR, old_logprobs_NR, advantages_NR * weight_N1, is_response_NR, weights_NR=weights_NR
+        )
     log_ratio_NR = torch.where(
         is_response_NR, logprobs_NR - reference_logprobs_NR, torch.zeros_like(logprobs_NR)
     )
     kl_NR = kl_estimates(log_ratio_NR, "k3")
+    if weights_NR is not None:
+        kl_NR = kl_NR * weights_NR
     loss = terms.loss
     if options.kl_loss_coefficient > 0:
         loss = loss + options.kl_loss_coefficient * (kl_NR * weight_N1).sum()

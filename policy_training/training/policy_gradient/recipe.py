@@ -46,6 +46,7 @@ from policy_training.training.ppo.experience import (
     processed_scores,
     reward_metrics,
     step_rewards,
+    weigh_against_sampler,
 )
 from policy_training.training.ppo.reports import (
     evaluate,
@@ -53,10 +54,10 @@ from policy_training.training.ppo.reports import (
     evaluate_step,
     log_samples,
     result_of,
-    sampling_request,
 )
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
+from policy_training.training.ppo.step_rollouts import step_rollouts
 from policy_training.training.rewards.sources import load_scorer, scorer_state
 from policy_training.training.rollouts.rewards import KLController, RunningMoments, compute_token_rewards
 from policy_training.training.rollouts.rollouts import (
@@ -65,10 +66,10 @@ from policy_training.training.rollouts.rollouts import (
     Rollout,
     RolloutScorer,
     cut_notes,
-    generate_rollouts,
     self_check_examples,
     tokenize_prompts,
 )
+from policy_training.training.servers.rollouts import RolloutServer, connect_rollout_server
 
 
 @dataclass
@@ -102,6 +103,7 @@ class GradientState:
     score_moments: RunningMoments
     kl_controller: KLController
     progress: TrainingState
+    rollout_server: RolloutServer | None = None
 
 
 def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
@@ -154,6 +156,8 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         )
 
     context.set_status(stage="evaluating", step=step, steps_total=step)
+    if state.rollout_server is not None:
+        state.rollout_server.close()
     after, rollouts = evaluate(state)
     log_samples(state, rollouts, step)
     context.require_current()
@@ -237,6 +241,7 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
             config.reward.kl_coefficient, config.reward.kl_target, config.reward.kl_controller
         ),
         progress=TrainingState(),
+        rollout_server=connect_rollout_server(context, config, tokenizer, distributed),
     )
 
 
@@ -244,15 +249,7 @@ def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list
     """Rollouts and the updates on them; returns metrics and rollouts. The noise comes from `step`."""
     config, progress = state.config, state.progress
     started_at = time.perf_counter()
-    rollouts = generate_rollouts(
-        state.policy,
-        [state.train_prompts[index] for index in state.prompt_sampler.next()],
-        state.scorer,
-        sampling_request(
-            config, n_samples=config.rollout.samples_per_prompt, seed=f"{config.runtime.seed}/{step}"
-        ),
-        distributed=state.distributed,
-    )
+    rollouts = step_rollouts(state, step)
     rollout_done_at = time.perf_counter()
     minibatches = make_minibatches(state, rollouts)
     metrics: dict[str, Any] = {"responses": len(rollouts)}
@@ -281,7 +278,7 @@ def gather_advantages(
     """Log-probs of policy and reference, token rewards and advantages in every micro-batch; the metrics."""
     config, device = state.config, state.distributed.device
     scores_N = processed_scores(config.reward, state.score_moments, rollouts, whiten=config.rewards.whiten)
-    temperature = config.rollout.sampling.temperature
+    temperature = config.rollout.trained_temperature
     every_one = [micro_batch for minibatch in minibatches for micro_batch in minibatch]
     returns_N = torch.zeros(len(rollouts), dtype=torch.float64, device=device)
     for micro_batch in every_one:
@@ -290,6 +287,7 @@ def gather_advantages(
         )
         micro_batch.old_logprobs_NR = logprobs_NR
         micro_batch.entropy_sum = float(entropy_NR.sum())
+        weigh_against_sampler(config.rollout, rollouts, micro_batch)
         micro_batch.reference_logprobs_NR = state.reference.infer(
             compute_token_logprobs, micro_batch.batch, temperature
         )
@@ -327,7 +325,7 @@ def gather_advantages(
 def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float]:
     """One optimizer step; its metrics: losses as they were minimised, the others means over all response tokens."""
     options, distributed = state.config.algorithm, state.distributed
-    temperature = state.config.rollout.sampling.temperature
+    temperature = state.config.rollout.trained_temperature
     counted = [micro_batch for micro_batch in minibatch if not micro_batch.is_dummy]
     tokens = distributed.sum(sum(float(m.batch.n_tokens) for m in counted))
     units = distributed.sum(sum(count_units(m.is_response_NR, options) for m in counted))
@@ -343,6 +341,7 @@ def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float
             micro_batch.advantages_NR,
             micro_batch.is_response_NR,
             options,
+            micro_batch.weights_NR,
         )
         if not micro_batch.is_dummy:
             policy_loss += float(terms.policy.loss.detach())

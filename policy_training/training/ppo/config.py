@@ -18,6 +18,7 @@ from learning.interface.training_options import (
 from policy_training.training.alarms.config import AlarmOptions
 from policy_training.training.config import SamplingOptions
 from policy_training.training.reward_config import RewardSourcesOptions
+from policy_training.training.rollouts.config import ImportanceOptions, RolloutServerOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,11 @@ class RolloutOptions:
     )
     samples_per_prompt: int = 4
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    # Of the probabilities that are trained, and measured by evaluations. None: the temperature that responses are drawn
+    # at; another one needs importance weights.
+    policy_temperature: float | None = added_option(None, before=None)
+    server: RolloutServerOptions = added_option(RolloutServerOptions(), before=RolloutServerOptions())
+    importance: ImportanceOptions = added_option(ImportanceOptions(), before=ImportanceOptions())
 
     def __post_init__(self) -> None:
         for name in ("steps", "prompts_per_step", "samples_per_prompt"):
@@ -43,6 +49,40 @@ class RolloutOptions:
             self.sampling.require_untruncated()
         except ValueError as problem:
             raise ValueError(f"sampling.{problem}") from None
+        self._require_the_same_probabilities()
+
+    def _require_the_same_probabilities(self) -> None:
+        """Of sampler and trained policy, unless weights make up for what differs. Raises ValueError."""
+        own, drawn = self.policy_temperature, self.sampling.temperature
+        if own is not None and not 0.0 < own < math.inf:
+            raise ValueError(f"policy_temperature must be a positive number, found {own}")
+        weighted = self.importance.weights != "none"
+        if own is not None and own != drawn and not weighted:
+            raise ValueError(
+                f"policy_temperature is {own} and sampling.temperature {drawn}: set importance.weights, so that "
+                "responses count by what the trained policy would have drawn, or make the two equal"
+            )
+        if not self.server.name:
+            return
+        if drawn != 1.0 and not self.server.logprobs_at_temperature:
+            raise ValueError(
+                f"sampling.temperature is {drawn}, and servers say log-probabilities at 1 unless told otherwise: set "
+                "server.logprobs_at_temperature where this one says those it draws with, or the temperature to 1"
+            )
+        if self.server.weights == "start" and not weighted:
+            raise ValueError(
+                "server.weights is 'start': the policy moves away from what the server samples, so set "
+                "importance.weights, or server.weights to 'each_step'"
+            )
+
+    @property
+    def trained_temperature(self) -> float:
+        return self.sampling.temperature if self.policy_temperature is None else self.policy_temperature
+
+    @property
+    def measures_mismatch(self) -> bool:
+        """Whether the sampler's log-probs may differ from the trained policy's by more than rounding."""
+        return bool(self.server.name) or self.importance.weights != "none"
 
     def steps_over(self, prompts: int, *, prompts_per_step: int) -> int:
         """Of a run on so many training prompts, taken so many a step: the last pass is carried to its end."""

@@ -30,6 +30,7 @@ from policy_training.training.ppo.policy_loss import entropy_weight
 from policy_training.training.ppo.setup import PPOState
 from policy_training.training.rewards.sources import critic_scale, whiten_scores
 from policy_training.training.rollouts.advantages import compute_gae, explained_variance, whiten
+from policy_training.training.rollouts.importance import Mismatch, compare_with_sampler, mean_mismatch
 from policy_training.training.rollouts.measures import distinct_metrics, perplexity, spread_metrics
 from policy_training.training.rollouts.rewards import (
     KLController,
@@ -61,6 +62,9 @@ class RolloutMicroBatch:
     old_values_NR: Tensor = field(default_factory=_empty_tensor)
     advantages_NR: Tensor = field(default_factory=_empty_tensor)
     returns_NR: Tensor = field(default_factory=_empty_tensor)
+    # What its tokens count by, where another sampler than the policy drew them; None: by 1.
+    weights_NR: Tensor | None = None
+    mismatch: Mismatch | None = None  # to that sampler
 
     @property
     def is_response_NR(self) -> Tensor:
@@ -248,7 +252,7 @@ def _complete(
 ) -> None:
     """Everything the update reads in this micro-batch, but for whitening."""
     config, batch = state.config, micro_batch.batch
-    temperature = config.rollout.sampling.temperature
+    temperature = config.rollout.trained_temperature
     read_policy = state.policy.forward if learner and learner.learns_policy else state.policy.infer
     read_critic = state.critic.forward if learner else state.critic.infer
     logprobs_NR, entropy_NR = read_policy(
@@ -260,6 +264,7 @@ def _complete(
     )
     micro_batch.old_logprobs_NR = logprobs_NR.detach()
     micro_batch.entropy_sum = float(entropy_NR.detach().sum())
+    weigh_against_sampler(config.rollout, rollouts, micro_batch)
     micro_batch.reference_logprobs_NR = state.reference.infer(compute_token_logprobs, batch, temperature)
     micro_batch.rewards_NR = compute_token_rewards(
         processed_scores_N[micro_batch.rollout_indices].float().to(logprobs_NR.device),
@@ -290,6 +295,19 @@ def _complete(
         learner.learn(micro_batch, logprobs_NR, entropy_NR, raw_NR)
 
 
+def weigh_against_sampler(
+    options: RolloutOptions, rollouts: Sequence[Rollout], micro_batch: RolloutMicroBatch
+) -> None:
+    """The importance weights of a micro-batch whose `old_logprobs_NR` are known."""
+    if options.measures_mismatch:
+        micro_batch.weights_NR, micro_batch.mismatch = compare_with_sampler(
+            micro_batch.old_logprobs_NR,
+            [rollouts[index].response.logprobs for index in micro_batch.rollout_indices],
+            micro_batch.is_response_NR,
+            options.importance,
+        )
+
+
 def step_rewards(rollouts: Sequence[Rollout], micro_batch: RolloutMicroBatch) -> Tensor | None:
     """What functions gave to steps of these responses, (N, R); None where they gave nothing."""
     own = [rollouts[index].step_rewards for index in micro_batch.rollout_indices]
@@ -306,6 +324,8 @@ def reward_metrics(
     for micro_batch in (micro_batch for minibatch in minibatches for micro_batch in minibatch):
         if not micro_batch.is_dummy:
             log_ratio_NR = micro_batch.old_logprobs_NR - micro_batch.reference_logprobs_NR
+            if micro_batch.weights_NR is not None:  # an expectation under the policy, whoever drew the tokens
+                log_ratio_NR = log_ratio_NR * micro_batch.weights_NR
             totals[0] += log_ratio_NR[micro_batch.is_response_NR].double().sum().cpu()
             totals[1] += micro_batch.entropy_sum
             totals[2] += micro_batch.batch.n_tokens
@@ -330,6 +350,10 @@ def reward_metrics(
         "response_tokens": tokens / len(rollouts),
         "response_perplexity": perplexity(logprobs, tokens),
         **distinct_metrics([rollout.response.token_ids for rollout in rollouts]),
+        **mean_mismatch(
+            [one.mismatch for group in minibatches for one in group if one.mismatch and not one.is_dummy],
+            state.distributed,
+        ),
     }
 
 

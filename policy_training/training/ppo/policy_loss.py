@@ -66,26 +66,32 @@ def policy_loss(
     penalty: float,
     entropy_NR: Tensor | None,
     entropy_weight: float,
+    weights_NR: Tensor | None = None,
 ) -> PolicyLoss:
     """Surrogate + penalty * KL(sampling policy || present policy) - entropy_weight * entropy, each summed over response
     tokens. `entropy_NR` (nats, with its gradient) is read only where its weight is not 0.
 
-    `approx_kl` is that KL, whatever the ratio's old policy is.
+    `approx_kl` is that KL, whatever the ratio's old policy is. `weights_NR`: importance weights of the tokens, where
+    another sampler drew them; the "sampling policy" is then the trained one before the step's first update.
     """
     mask_NR = is_response_NR
     if options.objective == "log_probability":
-        terms = log_probability_loss(logprobs_NR, sampling_logprobs_NR, advantages_NR, mask_NR)
-    elif options.old_policy == "reference":
-        terms = clipped_policy_loss(logprobs_NR, reference_logprobs_NR, advantages_NR, mask_NR, clip=clip)
+        terms = log_probability_loss(
+            logprobs_NR, sampling_logprobs_NR, advantages_NR, mask_NR, weights_NR=weights_NR
+        )
     else:
-        terms = clipped_policy_loss(logprobs_NR, sampling_logprobs_NR, advantages_NR, mask_NR, clip=clip)
+        is_fixed = options.old_policy == "reference"
+        old_logprobs_NR = reference_logprobs_NR if is_fixed else sampling_logprobs_NR
+        terms = clipped_policy_loss(
+            logprobs_NR, old_logprobs_NR, advantages_NR, mask_NR, clip=clip, weights_NR=weights_NR
+        )
     loss, kl = terms.loss, terms.approx_kl
     if penalty or options.old_policy == "reference":
-        with_gradient = kl_to_present_policy(logprobs_NR, sampling_logprobs_NR, mask_NR)
+        with_gradient = kl_to_present_policy(logprobs_NR, sampling_logprobs_NR, mask_NR, weights_NR)
         kl = with_gradient.detach()
         if penalty:
             loss = loss + penalty * with_gradient
     if entropy_weight:
         assert entropy_NR is not None
-        loss = loss - entropy_weight * summed_entropy(entropy_NR, mask_NR)
+        loss = loss - entropy_weight * summed_entropy(entropy_NR, mask_NR, weights_NR)
     return PolicyLoss(loss=loss, clipped_tokens=terms.clipped_tokens, approx_kl=kl)

@@ -27,10 +27,10 @@ from policy_training.training.ppo.reports import (
     evaluate_step,
     log_samples,
     result_of,
-    sampling_request,
 )
 from policy_training.training.ppo.setup import PPOState, build_state
 from policy_training.training.ppo.shared_trunk import SharedCritic
+from policy_training.training.ppo.step_rollouts import step_rollouts
 from policy_training.training.ppo.update import (
     FirstUpdate,
     critic_pretraining_done,
@@ -38,11 +38,7 @@ from policy_training.training.ppo.update import (
     ppo_update,
 )
 from policy_training.training.rewards.sources import scorer_state
-from policy_training.training.rollouts.rollouts import (
-    Rollout,
-    cut_notes,
-    generate_rollouts,
-)
+from policy_training.training.rollouts.rollouts import Rollout, cut_notes
 
 
 def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
@@ -113,6 +109,8 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         state.weight_average.put_into_model()
     after, rollouts = evaluate(state)
     state.scorer.close()
+    if state.rollout_server is not None:
+        state.rollout_server.close()
     log_samples(state, rollouts, step)
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
@@ -143,18 +141,10 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
 
     The noise of the rollouts comes from `step`.
     """
-    config, progress = state.config, state.progress
+    progress = state.progress
     critic_only = not critic_pretraining_done(state)
     started_at = time.perf_counter()
-    rollouts = generate_rollouts(
-        state.policy,
-        [state.train_prompts[index] for index in state.prompt_sampler.next()],
-        state.scorer,
-        sampling_request(
-            config, n_samples=config.rollout.samples_per_prompt, seed=f"{config.runtime.seed}/{step}"
-        ),
-        distributed=state.distributed,
-    )
+    rollouts = step_rollouts(state, step)
     rollout_done_at = time.perf_counter()
     metrics: dict[str, Any] = {"phase": "critic" if critic_only else "policy", "responses": len(rollouts)}
     minibatches = make_minibatches(state, rollouts)

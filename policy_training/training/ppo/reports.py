@@ -1,6 +1,7 @@
 """What a recipe that learns from rollouts reports between its steps: an evaluation, and texts to read."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from learning.engine import Engine
@@ -86,6 +87,13 @@ def sampling_request(config: RolloutConfig, *, n_samples: int, seed: str) -> Sam
     )
 
 
+def own_request(config: ReportedConfig, *, purpose: str) -> SamplingRequest:
+    """One sample a prompt of the policy as it is trained, always with the same noise, whoever samples the rollouts."""
+    request = sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/{purpose}")
+    options = replace(request.options, temperature=config.rollout.trained_temperature)
+    return replace(request, options=options)
+
+
 def evaluate(state: ReportedState) -> tuple[PolicyEvaluation, list[Rollout]]:
     """One sample for each held-out prompt, always with the same noise: what changes is the policy."""
     config = state.config
@@ -94,7 +102,7 @@ def evaluate(state: ReportedState) -> tuple[PolicyEvaluation, list[Rollout]]:
         state.reference,
         state.evaluation_prompts,
         state.scorer,
-        sampling_request(config, n_samples=1, seed=f"{config.runtime.seed}/evaluation"),
+        own_request(config, purpose="evaluation"),
         max_micro_batch_tokens=config.batch.micro_batch_tokens,
         layout="padded",
         distributed=state.distributed,
@@ -107,7 +115,7 @@ def evaluate_start(state: ReportedState) -> None:
         state.scorer,
         state.policy,
         state.train_prompts,
-        sampling_request(state.config, n_samples=1, seed=f"{state.config.runtime.seed}/normalization"),
+        own_request(state.config, purpose="normalization"),
         distributed=state.distributed,
         before_token=state.context.require_current,
     )

@@ -33,6 +33,7 @@ from policy_training.training.rollouts.rollouts import (
     self_check_examples,
     tokenize_prompts,
 )
+from policy_training.training.servers.rollouts import RolloutServer, connect_rollout_server
 from policy_training.training.supervised.demonstrations import Row, split_train
 
 
@@ -78,6 +79,7 @@ class PPOState:
     progress: TrainingState
     weight_average: WeightAverage | None
     entropy_weight: float  # of the step's updates, in the policy's objective
+    rollout_server: RolloutServer | None = None  # that samples the rollouts instead of the policy
 
 
 def build_state(context: RunContext[PPOConfig]) -> PPOState:
@@ -162,6 +164,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         progress=TrainingState(),
         weight_average=WeightAverage(policy, config.ema_decay) if config.ema_decay is not None else None,
         entropy_weight=config.policy_loss.entropy_coefficient,
+        rollout_server=connect_rollout_server(context, config, tokenizer, distributed),
     )
 
 

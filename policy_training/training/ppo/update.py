@@ -115,13 +115,15 @@ def ppo_update(
 def measure_kl(state: PPOState, minibatches: Sequence[Minibatch]) -> float:
     """KL(policy that sampled || present policy) after a step's updates, nats a token, over all its responses."""
     total, tokens = 0.0, 0.0
-    temperature = state.config.rollout.sampling.temperature
+    temperature = state.config.rollout.trained_temperature
     for micro_batch in (micro_batch for minibatch in minibatches for micro_batch in minibatch):
         logprobs_NR = state.policy.infer(
             with_math_attention, compute_token_logprobs, micro_batch.batch, temperature
         )
         if not micro_batch.is_dummy:
-            kl = kl_to_present_policy(logprobs_NR, micro_batch.old_logprobs_NR, micro_batch.is_response_NR)
+            kl = kl_to_present_policy(
+                logprobs_NR, micro_batch.old_logprobs_NR, micro_batch.is_response_NR, micro_batch.weights_NR
+            )
             total += float(kl)
             tokens += micro_batch.batch.n_tokens
     return state.distributed.sum(total) / state.distributed.sum(tokens)
@@ -154,7 +156,7 @@ def update_critic(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[
 def update_policy(state: PPOState, minibatch: Minibatch, tokens: float) -> dict[str, float]:
     """One optimizer step of the policy; `tokens` as above."""
     update = PolicyUpdate(state, tokens)
-    temperature = state.config.rollout.sampling.temperature
+    temperature = state.config.rollout.trained_temperature
     for micro_batch in minibatch:
         entropy_NR, batch = None, micro_batch.batch
         if state.entropy_weight:
@@ -183,6 +185,7 @@ class CriticUpdate:
             micro_batch.returns_NR,
             micro_batch.is_response_NR,
             clip=self._state.config.algorithm.clip_range_value,
+            weights_NR=micro_batch.weights_NR,
         )
         self._clipped += 0.0 if micro_batch.is_dummy else float(terms.clipped_tokens)
         self._state.critic.accumulate(terms.loss, self._tokens, is_dummy=micro_batch.is_dummy)
@@ -220,6 +223,7 @@ class PolicyUpdate:
             penalty=state.penalty_controller.coefficient,
             entropy_NR=entropy_NR,
             entropy_weight=state.entropy_weight,
+            weights_NR=micro_batch.weights_NR,
         )
         if not micro_batch.is_dummy:
             self._totals["policy_loss"] += float(terms.loss.detach())

@@ -258,12 +258,18 @@ def generate_rollouts(
     *,
     distributed: DistributedContext,
     before_token: Callable[[], None] = lambda: None,
+    sample: Callable[[Sequence[Prompt]], list[SampledResponse]] | None = None,
 ) -> list[Rollout]:
-    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
+    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order.
+
+    `sample` takes the place of the policy's own sampling; every rank calls it, with prompts or without.
+    """
     tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
     local_prompts = prompts[distributed.rank :: distributed.world_size]
     responses: list[SampledResponse] = []
-    if local_prompts:
+    if sample is not None:
+        responses = sample(local_prompts)
+    elif local_prompts:
         responses = policy.infer(
             sample_responses,
             [(prompt.prompt_id, prompt.token_ids) for prompt in local_prompts],

@@ -41,7 +41,13 @@ from policy_training.training.rollouts.rollouts import (
 )
 from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest, sample_responses
 from policy_training.training.servers.requests import ModelServer
-from policy_training.training.servers.sampler import AnswerFile, WantedAnswers, ask_for_answers
+from policy_training.training.servers.sampler import (
+    AnswerFile,
+    WantedAnswers,
+    ask_for_answers,
+    read_answers,
+    request_for,
+)
 
 
 def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
@@ -256,13 +262,21 @@ def write_served_shard(
             )
         )
     ]
+    max_tokens = config.sampling.max_response_tokens
     ask_for_answers(
         server,
-        tokenizer,
         wanted,
-        model=config.sampling.server.model_called(policy=config.policy_name, path=config.policy.path or ""),
-        options=config.sampling.at(temperature),
-        max_response_tokens=config.sampling.max_response_tokens,
+        body_of=lambda one: request_for(
+            server,
+            tokenizer,
+            one,
+            model=config.sampling.server.model_called(
+                policy=config.policy_name, path=config.policy.path or ""
+            ),
+            options=config.sampling.at(temperature),
+            max_response_tokens=max_tokens,
+        ),
+        read=lambda one, answer: read_answers(server, tokenizer, one, answer, max_tokens),
         on_answers=kept.add,
         check=context.stop_if_requested,
     )

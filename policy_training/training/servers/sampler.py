@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,24 +95,19 @@ class AnswerFile:
 
 def ask_for_answers(
     server: ModelServer,
-    tokenizer: Any,
     wanted: Sequence[WantedAnswers],
     *,
-    model: str,
-    options: SamplingOptions,
-    max_response_tokens: int,
+    body_of: Callable[[WantedAnswers], tuple[str, dict[str, Any]]],
+    read: Callable[[WantedAnswers, Mapping[str, Any]], list[ServedAnswer]],
     on_answers: Callable[[Sequence[ServedAnswer]], None],
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """All of them, handed to `on_answers` in this thread as they come. Raises UserError, ServerUnavailable."""
+    """All of them, handed to `on_answers` in this thread as they come. `body_of`: (path, body) of a request, as
+    `request_for`; `read`: the answers in a reply, as `read_answers`. Raises UserError, ServerUnavailable.
+    """
     each = server.options.samples_per_request
     requests = [
-        WantedAnswers(
-            prompt=one.prompt,
-            temperature=one.temperature,
-            sample_indices=one.sample_indices[begin : begin + each],
-            seed=one.seed,
-        )
+        replace(one, sample_indices=one.sample_indices[begin : begin + each])
         for one in wanted
         for begin in range(0, len(one.sample_indices), each)
     ]
@@ -122,22 +117,11 @@ def ask_for_answers(
         def take(asked: WantedAnswers, answers: list[ServedAnswer], missing: Any = missing) -> None:
             on_answers(answers)
             if len(answers) < len(asked.sample_indices):  # a server without n gives one
-                missing.append(
-                    WantedAnswers(
-                        prompt=asked.prompt,
-                        temperature=asked.temperature,
-                        sample_indices=asked.sample_indices[len(answers) :],
-                        seed=asked.seed,
-                    )
-                )
+                missing.append(replace(asked, sample_indices=asked.sample_indices[len(answers) :]))
 
         def ask(one: WantedAnswers) -> list[ServedAnswer]:
-            path, body = request_for(
-                server, tokenizer, one, model=model, options=options, max_response_tokens=max_response_tokens
-            )
-            return server.ask(
-                path, body, lambda answer: read_answers(server, tokenizer, one, answer, max_response_tokens)
-            )
+            path, body = body_of(one)
+            return server.ask(path, body, lambda answer: read(one, answer))
 
         server.ask_all(requests, ask, on_answer=take, check=check)
         requests = missing
