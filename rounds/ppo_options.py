@@ -33,6 +33,8 @@ SECTIONS: list[Section] = sections_of(
         "policy.dropout",
         *(f"rollout.sampling.{name}" for name in ("top_p", "top_k", "repetition_penalty")),
         "rollout.sampling.repetition_penalty_scope",
+        # Rollouts need what has one value only.
+        *(f"rollout.server.{name}" for name in ("protocol", "stop", "returns_token_ids", "returns_logprobs")),
     ),
 )
 OPTIONS: Mapping[str, Option] = {

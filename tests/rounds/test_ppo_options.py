@@ -101,6 +101,34 @@ def test_options_given_to_the_command_are_the_rounds(project, policy, prompt_set
     check_plan()
 
 
+def test_rollouts_may_come_from_a_server_that_the_settings_name_and_no_other(
+    client, project, max_, values, api, body, settings
+):
+    client.force_login(max_)
+    typed = {
+        "policy.rollout.server.name": "vllm",
+        "policy.rollout.server.model": "served",
+        "policy.rollout.importance.weights": "token",
+        "policy.rollout.importance.cap": "none",
+    }
+    given = {name.removeprefix("policy."): text for name, text in typed.items()}
+    given["rollout.importance.cap"] = None
+    page = client.post(reverse("rounds:start", args=["kitchen"]), values | typed)
+    assert page.status_code == 422 and "ROUNDTABLE_MODEL_SERVERS" in page.content.decode()
+    refused = api(**body, policy_options=given)
+    assert refused.status_code == 400 and refused.json()["code"] == "unknown_model_server"
+    # Without weights the server's policy stays behind, and the form says what to do.
+    typed_wrong = {name: text for name, text in typed.items() if "importance" not in name}
+    wrong = client.post(reverse("rounds:start", args=["kitchen"]), values | typed_wrong)
+    assert wrong.status_code == 422 and "set importance.weights" in unescape(wrong.content.decode())
+    assert not Round.objects.exists()
+    settings.MODEL_SERVERS = {"vllm": "https://models.example.org/v1"}
+    assert client.post(reverse("rounds:start", args=["kitchen"]), values | typed).status_code == 302
+    rollout = Round.objects.get().plan["policy"]["rollout"]
+    assert (rollout["server"]["name"], rollout["server"]["model"]) == ("vllm", "served")
+    assert rollout["importance"] == {"weights": "token", "cap": None}
+
+
 def test_a_refusal_stands_at_the_option_it_is_about(client, project, max_, values, api, body):
     client.force_login(max_)
     page = client.post(
