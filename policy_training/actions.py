@@ -153,13 +153,15 @@ def sample_responses(
     draws: Sequence[Mapping[float, int]] | None = None,
     kind_of_prompts: str = "prompts",
     tasks: Mapping[str, Any] | None = None,
+    shares: Sequence[Mapping[str, Any]] = (),
     processes: int = 1,
 ) -> Run:
     """Queue sampling: every prompt, every temperature, n responses. Response rows under the policy's source come out.
 
     `config` is SampleConfig as a mapping without the policy. `id_prefix` keeps response ids of several samplings apart.
     `draws`, one {temperature: samples} for each prompt, asks every prompt for its own samples; where it is empty, none.
-    `kind_of_prompts` stands in the run's title. `tasks` asks for a batch of the samples (see sample_tasks).
+    `kind_of_prompts` stands in the run's title. `tasks` asks for a batch of the samples (see sample_tasks). `shares`:
+    what each prompt set gave, where the prompts are of several.
     """
     require_of_project(project, policy, *prompts)
     require_known_server(config.get("sampling", {}).get("server"))
@@ -172,6 +174,8 @@ def sample_responses(
     }
     if tasks is not None:
         parameters["tasks"] = dict(tasks)
+    if shares:
+        parameters["prompt_mixture"] = [dict(share) for share in shares]
     if draws is not None:
         # Pairs: the keys of a JSON object would be text.
         parameters["draws"] = [sorted(own.items()) for own in draws]

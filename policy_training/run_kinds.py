@@ -21,6 +21,7 @@ from learning.interface.record_schemas import (
     TEXTS,
 )
 from policy_training.benchmark_files import parse_tasks
+from policy_training.mixtures.drawing import ids_of_training
 from policy_training.models import BenchmarkFile, Policy, PolicyBenchmark, PolicyEvaluation
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
@@ -47,10 +48,6 @@ from workspace.errors import ActionError
 
 # A run's configuration names functions; this says which of them its process may call.
 REWARD_FUNCTIONS_VARIABLE = "ROUNDTABLE_REWARD_FUNCTIONS"
-
-
-def _prompt_set(run: Run) -> PromptSet:
-    return PromptSet.objects.get(pk=run.parameters["prompt_set"], project=run.project)
 
 
 def _demonstrations(run: Run) -> Mapping[str, Any]:
@@ -112,14 +109,23 @@ def _pretraining_inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _rollout_inputs(run: Run) -> Mapping[str, Any]:
-    mark_prompts_used(_prompt_set(run), f"run {run.pk}")
-    return {"prompts": (prompt_rows(run.project, prompt_set=_prompt_set(run)), PROMPTS)}
+    """The prompts of a whole set, or those that were drawn of several; with their held-out sides, to measure on."""
+    shares = run.parameters.get("prompt_mixture")
+    keys = [share["prompt_set"] for share in shares] if shares else [run.parameters["prompt_set"]]
+    sets = [PromptSet.objects.get(pk=key, project=run.project) for key in keys]
+    for prompt_set in sets:
+        mark_prompts_used(prompt_set, f"run {run.pk}")
+    if not shares:
+        return {"prompts": (prompt_rows(run.project, prompt_set=sets[0]), PROMPTS)}
+    prompt_ids = ids_of_training(run.project, shares)
+    rows = {row["prompt_id"]: row for row in prompt_rows(run.project, prompt_ids=prompt_ids)}
+    return {"prompts": ([rows[prompt_id] for prompt_id in prompt_ids], PROMPTS)}
 
 
 def _best_of_n_inputs(run: Run) -> Mapping[str, Any]:
     inputs = dict(_rollout_inputs(run))
     if stored_answers_of(run):
-        prompt_set = _prompt_set(run)
+        prompt_set = PromptSet.objects.get(pk=run.parameters["prompt_set"], project=run.project)
         mark_used(run, prompt_set)
         inputs["candidates"] = (stored_candidates(run, prompt_set), STORED_CANDIDATES)
     return inputs

@@ -10,10 +10,12 @@ from django.utils.translation import gettext
 from annotation.batches.actions import reopen_batch
 from annotation.importing.usage import mark_prompts_used
 from annotation.models import Prompt, PromptSet
+from policy_training.mixtures.drawing import require_not_held_out
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
-from rounds.head_to_head import held_out_shortage
+from rounds.head_to_head import held_out_shortage, require_mixtures
 from rounds.lengths import require_lengths, require_readable
+from rounds.mixed_prompts import sets_of_plan
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan, plan_to_dict
 from rounds.stages.annotating import can_reopen_annotation, finish_annotation, require_judgments
@@ -25,6 +27,7 @@ from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
 from runs.states import UNFINISHED, RunState
 from workspace.access import require_of_project
+from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
 
@@ -79,8 +82,7 @@ def require_startable(
 ) -> None:
     """Raises RoundRefused when a round of this plan is bound to fail, now or at a later stage."""
     require_of_project(project, criterion, start_policy, prompt_set, error=RoundRefused)
-    _require_prompts(prompt_set)
-    mark_prompts_used(prompt_set, "a round")
+    _require_prompts(project, prompt_set, start_policy, plan)
     with_available_ptx(project, plan)
     policy_names = set(Policy.objects.filter(project=project).values_list("name", flat=True))
     missing = [name for name in plan.sampling.other_policies if name not in policy_names]
@@ -100,17 +102,24 @@ def require_startable(
     require_steps(project, plan)
 
 
-def _require_prompts(prompt_set: PromptSet) -> None:
+def _require_prompts(project: Project, prompt_set: PromptSet, start: Policy, plan: RoundPlan) -> None:
+    """Whatever takes prompts of the one set needs some of it; mixtures need what they are asked for."""
+    if not (plan.sampling.mixture and plan.policy_prompts):
+        _require_prompts_of(prompt_set)
+    try:
+        for used in sets_of_plan(project, prompt_set, plan):
+            mark_prompts_used(used, "a round")
+    except ActionError as error:
+        raise RoundRefused(error.message, code=error.code) from error
+    require_mixtures(project, start, previous_policy(project, start), plan)
+
+
+def _require_prompts_of(prompt_set: PromptSet) -> None:
     advice = gettext("bring prompts in with `manage.py import_prompts` first")
-    if prompt_set.purpose in (PromptSet.Purpose.EVALUATION, PromptSet.Purpose.ANCHOR):
-        raise RoundRefused(
-            gettext(
-                "The prompt set “%(name)s” is kept for %(lower)s: a policy that is trained on its "
-                "prompts can no longer be measured on them. Choose another."
-            )
-            % {"name": prompt_set.name, "lower": prompt_set.get_purpose_display().lower()},
-            code="held_out_prompts",
-        )
+    try:
+        require_not_held_out(prompt_set)
+    except ActionError as error:
+        raise RoundRefused(error.message, code=error.code) from error
     if not prompt_set.prompts.exists():
         raise RoundRefused(
             gettext("The prompt set “%(name)s” is empty: %(advice)s.")

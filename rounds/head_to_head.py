@@ -5,18 +5,22 @@ the held-out side of the round's own set, one answer a prompt, sampled as for ev
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from annotation.content.held_out import HELD_OUT_SETS, met_by_trainings
 from annotation.models import Demonstration, Prompt, PromptSet, Task
+from policy_training.mixtures.drawing import find_sets
 from policy_training.models import Policy
 from policy_training.training.config import DecodingOptions, SampleOptions
+from rounds.errors import RoundRefused
+from rounds.mixed_prompts import compared_sets, draw_compared, require_training_prompts
 from rounds.models import Round
 from rounds.plans import HUMAN_REFERENCE, PREVIOUS_POLICY, RoundPlan, load_plan
 from rounds.starting_models import first_policy
 from rounds.steps import FIRST_POLICY
+from workspace.errors import ActionError
 from workspace.models import Project
 
 # How an opponent is called on pages, beside its name.
@@ -87,18 +91,19 @@ def evaluation_options(plan: RoundPlan) -> SampleOptions:
 def choose_pairings(
     *,
     project: Project,
-    prompt_set: PromptSet,
+    prompt_sets: Sequence[PromptSet],
     plan: RoundPlan,
     start: Policy,
     previous: Policy | None,
 ) -> list[Pairing]:
     """The plan's share of the round's prompts, spread evenly over its opponents; a prompt serves one pair.
 
-    Evaluation prompts and the test side of the set first, then its validation side, which the reward model's
+    Evaluation prompts and the test side of the sets first, then their validation side, which the reward model's
     evaluation wants too. Nothing is taken from the training side, however few there are.
     """
     opponents = opponents_of(plan, start, previous)
-    prompts = min(plan.sampling.prompts, prompt_set.prompts.count())
+    in_sets = Prompt.objects.filter(prompt_sets__in=prompt_sets).distinct().count()
+    prompts = min(plan.sampling.prompts, in_sets)
     wanted = round(plan.annotation.head_to_head_share * prompts)
     if not opponents or not wanted:
         return []
@@ -107,7 +112,7 @@ def choose_pairings(
     chosen: dict[str, list[Prompt]] = {}
     # Prompts with demonstrations are the fewest: they are given out first.
     order = sorted(range(len(opponents)), key=lambda i: opponents[i].kind != HUMAN_REFERENCE)
-    pool = held_out_prompts(project, prompt_set)
+    pool = held_out_prompts(project, prompt_sets)
     for place, i in enumerate(order):
         opponent = opponents[i]
         if opponent.kind == HUMAN_REFERENCE:
@@ -125,12 +130,31 @@ def choose_pairings(
     ]
 
 
+def require_mixtures(project: Project, start: Policy, previous: Policy | None, plan: RoundPlan) -> None:
+    """Raises RoundRefused where a set has fewer prompts than its share, of those compared or of those trained on."""
+    try:
+        require_training_prompts(project, plan)
+        if plan.sampling.mixture:
+            pairings = choose_pairings(
+                project=project,
+                prompt_sets=find_sets(project, plan.sampling.mixture),
+                plan=plan,
+                start=start,
+                previous=previous,
+            )
+            paired = {prompt.pk for pairing in pairings for prompt in pairing.prompts}
+            draw_compared(project, plan, without=paired)
+    except ActionError as error:
+        raise RoundRefused(error.message, code=error.code) from error
+
+
 def held_out_shortage(round_: Round) -> str:
     """What is said at the start when there are fewer held-out prompts than pairs; empty when there are enough."""
+    plan = load_plan(round_.plan)
     pairings = choose_pairings(
         project=round_.project,
-        prompt_set=round_.prompt_set,
-        plan=load_plan(round_.plan),
+        prompt_sets=compared_sets(round_.project, round_.prompt_set, plan),
+        plan=plan,
         start=round_.start_policy,
         previous=round_.comparison_policy,
     )
@@ -142,9 +166,9 @@ def held_out_shortage(round_: Round) -> str:
     )
 
 
-def held_out_prompts(project: Project, prompt_set: PromptSet) -> list[Prompt]:
-    """Prompts that no training has seen: evaluation prompts and the test side of the set, then its validation side; in
-    each, those that were in no head-to-head pair yet come first.
+def held_out_prompts(project: Project, prompt_sets: Sequence[PromptSet]) -> list[Prompt]:
+    """Prompts that no training has seen: evaluation prompts and the test side of the sets, then their validation side;
+    in each, those that were in no head-to-head pair yet come first.
     """
     kept = Prompt.objects.filter(project=project, prompt_sets__purpose__in=HELD_OUT_SETS).distinct()
     # Evaluation prompts on the training side that a training may have met all the same.
@@ -152,7 +176,11 @@ def held_out_prompts(project: Project, prompt_set: PromptSet) -> list[Prompt]:
     evaluation = [prompt for prompt in kept if prompt not in met]
     known = {prompt.pk for prompt in kept}
     sides = {
-        split: [prompt for prompt in prompt_set.prompts.filter(split=split) if prompt.pk not in known]
+        split: [
+            prompt
+            for prompt in Prompt.objects.filter(prompt_sets__in=prompt_sets, split=split).distinct()
+            if prompt.pk not in known
+        ]
         for split in (Prompt.Split.TEST, Prompt.Split.VALIDATION)
     }
     first = _in_order(project, [*evaluation, *sides[Prompt.Split.TEST]])

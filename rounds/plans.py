@@ -10,6 +10,7 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import RuntimeOptions
 from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
+from policy_training.mixtures.options import REPEAT, PromptMixture
 from policy_training.training.config import SampleOptions, SamplingOptions
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESETS
@@ -50,6 +51,9 @@ class SamplingPlan:
     # K goes from this to responses_per_task from prompt to prompt (InstructGPT, 3.5: 4 to 9); None: it is the same.
     min_responses_per_task: int | None = None
     other_policies: tuple[str, ...] = ()  # names; the start policy always samples
+    # Of which sets the prompts are, by shares; none: of the round's own set. Head-to-head pairs, on held-out prompts,
+    # come off `prompts` first.
+    mixture: PromptMixture = field(default_factory=PromptMixture)
     options: SampleOptions = field(default_factory=SampleOptions)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,10 @@ class SamplingPlan:
             raise ValueError(
                 f"min_responses_per_task is {least}, it must be between 2 and responses_per_task "
                 f"({self.responses_per_task})"
+            )
+        if self.mixture and self.mixture.total not in (None, self.prompts):
+            raise ValueError(
+                f"prompts is {self.prompts}, and those of the mixture are {self.mixture.total}: give one number"
             )
 
     def task_sizes(self, prompts: int) -> list[int]:
@@ -138,6 +146,9 @@ class RoundPlan:
     reference: ReferenceKind = "start_policy"
     reference_policy: str = ""
     head_to_head: HeadToHeadPlan = field(default_factory=HeadToHeadPlan)
+    # What the policy is trained on, by shares of sets, which may be others than those compared (InstructGPT, 3.2);
+    # none: the training side of the round's own set.
+    policy_prompts: PromptMixture = field(default_factory=PromptMixture)
     consensus: bool = False  # train on one merged row per task rather than one row per judgment
     # Names of the batches whose judgments the reward model learns from, beside those of the round itself and of the
     # rounds that follow it; none: all that are not excluded from datasets.
@@ -158,6 +169,11 @@ class RoundPlan:
             raise ValueError(
                 f"reference is {self.reference!r} and reference_policy {self.reference_policy!r}: a name belongs to "
                 f"{NAMED_POLICY!r}, and the other way round"
+            )
+        if self.policy_prompts.when_short == REPEAT:
+            raise ValueError(
+                "policy_prompts.when_short is 'repeat', which is about prompts that are compared: a policy may be "
+                "trained on prompts of earlier rounds anyway"
             )
         if learns_from_ratings(loss := self.reward_model.objective.ranking_loss):
             raise ValueError(
@@ -328,6 +344,7 @@ def override_plan(
     processes: int | None = None,
     runtime: Mapping[str, Any] | None = None,
     rewards: Mapping[str, Any] | None = None,
+    policy_prompts: PromptMixture | None = None,
 ) -> RoundPlan:
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value.
 
@@ -343,6 +360,9 @@ def override_plan(
         sampling = dict(sampling or {})
         if "responses_per_task" in sampling:  # that many everywhere, unless a range is asked for
             sampling.setdefault("min_responses_per_task", None)
+        mixture = sampling.get("mixture")
+        if mixture is not None and mixture.total is not None:  # its numbers say how many
+            sampling.setdefault("prompts", mixture.total)
         options = plan.sampling.options
         if temperatures is not None:
             options = replace(options, temperatures=temperatures)
@@ -359,6 +379,7 @@ def override_plan(
             head_to_head=(
                 plan.head_to_head if opponents is None else replace(plan.head_to_head, opponents=opponents)
             ),
+            policy_prompts=plan.policy_prompts if policy_prompts is None else policy_prompts,
             reference=plan.reference if reference is None else reference,
             reference_policy=plan.reference_policy if reference is None else reference_policy,
         )

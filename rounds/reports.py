@@ -25,6 +25,7 @@ from policy_training.training.ppo.config import PPOConfig
 from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, reliability_points
 from rewardmodel.models import ResponseScore, RewardModel
 from rounds.head_to_head import OPPONENT_LABELS, pairings_of
+from rounds.mixed_prompts import describe_prompts
 from rounds.models import Round, Stage
 from rounds.plans import HUMAN_REFERENCE, load_plan
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
@@ -251,6 +252,7 @@ class RoundReport:
     timeline: list[TimelineEntry]
     progress: BatchProgress | None
     can_reopen_annotation: bool  # it failed on its judgments
+    prompts: list[str]  # of which sets they were, where there are several
     mixed_in: str  # what PPO learns from beside its rollouts
     rewards: str  # what PPO's reward is made of, where that is more than the round's reward model
     execution: str  # processes, device and engine of its runs, where they are not the usual ones
@@ -354,6 +356,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         timeline=entries,
         progress=progress,
         can_reopen_annotation=can_reopen_annotation(round_),
+        prompts=describe_prompts(round_),
         mixed_in=_mixed_in(round_),
         rewards=_rewards(round_),
         execution=_execution(round_),

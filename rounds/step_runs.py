@@ -26,6 +26,7 @@ from policy_training.training.config import LanguageModelConfig
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.ppo.config import PPOConfig
 from rounds.errors import RoundRefused
+from rounds.mixed_prompts import training_arguments
 from rounds.models import Round
 from rounds.plans import RoundPlan
 from rounds.starting_models import named_policy, reference_policy
@@ -67,7 +68,7 @@ class StepToRun:
             **self.arguments,
             "start": self.start,
             "reward_model": self.round.reward_model,
-            "prompt_set": self.round.prompt_set,
+            **training_arguments(self.round, self.plan),
         }
 
 

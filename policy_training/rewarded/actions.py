@@ -9,6 +9,8 @@ from annotation.content.held_out import HELD_OUT_SETS
 from annotation.models import PromptSet
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
+from policy_training.mixtures.drawing import training_prompts
+from policy_training.mixtures.options import PromptMixture
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
 from policy_training.rewards import filled_in
@@ -48,15 +50,18 @@ def train_ppo(
     name: str,
     start: Policy,
     reward_model: RewardModel,
-    prompt_set: PromptSet,
+    prompt_set: PromptSet | None,
     config: Mapping[str, Any],
     reference: Policy | None = None,
+    mixture: PromptMixture | None = None,
+    after: Mapping[int, str] | None = None,
     processes: int = 1,
 ) -> Run:
     """Queue PPO from `start`, whose KL penalty is against `reference` (None: `start`).
 
     `config` is PPOConfig as a mapping, further reward models by their names; the other models are filled in here.
-    Raises ActionError, BadRunConfig, NothingToMixIn.
+    A `mixture` of prompt sets takes the place of the one set; `after`: see training_prompts. Raises ActionError,
+    BadRunConfig, NothingToMixIn.
     """
     held_near = reference or start
     config, parameters = rewarded_run(
@@ -67,6 +72,8 @@ def train_ppo(
         prompt_set=prompt_set,
         config=config,
         others=[held_near],
+        mixture=mixture,
+        after=after,
     )
     config = {
         **config,
@@ -105,15 +112,18 @@ def train_policy_gradient(
     name: str,
     start: Policy,
     reward_model: RewardModel,
-    prompt_set: PromptSet,
+    prompt_set: PromptSet | None,
     config: Mapping[str, Any],
     reference: Policy | None = None,
+    mixture: PromptMixture | None = None,
+    after: Mapping[int, str] | None = None,
     processes: int = 1,
 ) -> Run:
     """Queue REINFORCE, RLOO or GRPO from `start`, held near `reference` (None: `start`).
 
     `config` is PolicyGradientConfig as a mapping, further reward models by their names; the other models are filled in
-    here. Raises ActionError, BadRunConfig.
+    here. A `mixture` of prompt sets takes the place of the one set; `after`: see training_prompts. Raises ActionError,
+    BadRunConfig.
     """
     held_near = reference or start
     config, parameters = rewarded_run(
@@ -124,6 +134,8 @@ def train_policy_gradient(
         prompt_set=prompt_set,
         config=config,
         others=[held_near],
+        mixture=mixture,
+        after=after,
     )
     config = {
         **config,
@@ -156,17 +168,20 @@ def train_best_of_n(
     name: str,
     start: Policy,
     reward_model: RewardModel,
-    prompt_set: PromptSet,
+    prompt_set: PromptSet | None,
     config: Mapping[str, Any],
     samplers: Sequence[Policy] = (),
     stored: StoredAnswers = NO_STORED_ANSWERS,
+    mixture: PromptMixture | None = None,
+    after: Mapping[int, str] | None = None,
     processes: int = 1,
 ) -> Run:
     """Queue best-of-n: the `samplers` (none: `start`) answer, and `start` is fine-tuned on the answers that score best.
     Answers that are there already (`stored`) compete with the new ones.
 
     `config` is BestOfNConfig as a mapping, further reward models by their names; the other models, their names and
-    whether there are stored answers are filled in here. Raises ActionError, BadRunConfig.
+    whether there are stored answers are filled in here. A `mixture` of prompt sets takes the place of the one set;
+    `after`: see training_prompts. Raises ActionError, BadRunConfig.
     """
     if len(set(samplers)) != len(samplers):
         raise ActionError(gettext("Name each policy that answers once."), code="no_policy")
@@ -178,8 +193,10 @@ def train_best_of_n(
         prompt_set=prompt_set,
         config=config,
         others=samplers,
+        mixture=mixture,
+        after=after,
     )
-    if prompt_set.purpose in HELD_OUT_SETS:
+    if prompt_set is not None and not mixture and prompt_set.purpose in HELD_OUT_SETS:
         raise ActionError(
             gettext("The prompts of “%(name)s” are kept for measuring: choose a set to learn on.")
             % {"name": prompt_set.name},
@@ -194,6 +211,13 @@ def train_best_of_n(
     }
     require_loads(BestOfNConfig, config)
     if stored:
+        if prompt_set is None or mixture:
+            raise ActionError(
+                gettext(
+                    "Answers that are there already are learned with one prompt set, not with a mixture."
+                ),
+                code="bad_option",
+            )
         require_stored_answers(project, prompt_set, stored)
     return queue_run(
         actor=actor,
@@ -217,26 +241,23 @@ def rewarded_run(
     name: str,
     start: Policy,
     reward_model: RewardModel,
-    prompt_set: PromptSet,
+    prompt_set: PromptSet | None,
     config: Mapping[str, Any],
     others: Sequence[Policy] = (),
+    mixture: PromptMixture | None = None,
+    after: Mapping[int, str] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The config with its reward models, and the run's parameters. Raises ActionError."""
-    require_of_project(project, start, reward_model, prompt_set, *others)
+    require_of_project(project, start, reward_model, *([prompt_set] if prompt_set else []), *others)
     require_unused_name(project, name)
-    if not prompt_set.prompts.exists():
-        raise ActionError(
-            gettext("The prompt set “%(name)s” is empty: bring prompts in with `manage.py import_prompts`.")
-            % {"name": prompt_set.name},
-            code="no_prompts",
-        )
+    prompts = training_prompts(project, prompt_set, mixture, after=after)
     filled, further = filled_in(project, config)
     return {**filled, "reward_model_path": str(reward_model.artifact.absolute_path)}, {
         "name": name,
         "parent": start.pk,
         "reward_model": reward_model.pk,
         **({"further_reward_models": further} if further else {}),
-        "prompt_set": prompt_set.pk,
+        **prompts,
     }
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from policy_training.training.config import SampleConfig, SampleOptions
 from rounds.allocation import allocate_draws
 from rounds.errors import RoundRefused
 from rounds.head_to_head import Pairing, choose_pairings, evaluation_options, pairings_of
+from rounds.mixed_prompts import compared_sets, draw_compared
 from rounds.models import Round, RoundRun, Stage
 from rounds.plans import RoundPlan
 from rounds.stages.transitions import (
@@ -59,25 +61,33 @@ def sampling_policies(round_: Round, plan: RoundPlan) -> list[Policy]:
 def _start_sampling(round_: Round, plan: RoundPlan) -> None:
     pairings = choose_pairings(
         project=round_.project,
-        prompt_set=round_.prompt_set,
+        prompt_sets=compared_sets(round_.project, round_.prompt_set, plan),
         plan=plan,
         start=round_.start_policy,
         previous=round_.comparison_policy,
     )
     paired = {prompt.pk for pairing in pairings for prompt in pairing.prompts}
-    prompts = select_prompts(
-        round_.project, round_.prompt_set, max(1, plan.sampling.prompts - len(paired)), without=paired
-    )
+    shares: list[dict[str, Any]] = []
+    if plan.sampling.mixture:
+        drawn = draw_compared(round_.project, plan, without=paired)
+        found = Prompt.objects.in_bulk([prompt.pk for prompt in drawn.prompts])
+        prompts, shares = [found[prompt.pk] for prompt in drawn.prompts], drawn.shares
+    else:
+        prompts = select_prompts(
+            round_.project, round_.prompt_set, max(1, plan.sampling.prompts - len(paired)), without=paired
+        )
     if not prompts:
         raise RoundRefused(
             f"The prompt set “{round_.prompt_set.name}” is empty: bring prompts in with `manage.py import_prompts`.",
             code="no_prompts",
         )
-    _sample_for_tasks(round_, plan, prompts)
+    _sample_for_tasks(round_, plan, prompts, shares)
     _sample_for_pairs(round_, plan, pairings)
 
 
-def _sample_for_tasks(round_: Round, plan: RoundPlan, prompts: Sequence[Prompt]) -> None:
+def _sample_for_tasks(
+    round_: Round, plan: RoundPlan, prompts: Sequence[Prompt], shares: Sequence[Mapping[str, Any]]
+) -> None:
     policies = sampling_policies(round_, plan)
     temperatures = plan.sampling.options.temperatures
     draws: list[list[Counter[float]]] = [[Counter() for _ in prompts] for _ in policies]
@@ -89,7 +99,7 @@ def _sample_for_tasks(round_: Round, plan: RoundPlan, prompts: Sequence[Prompt])
     for policy, own in zip(policies, draws, strict=True):
         # Fewer prompts than policies: some are not asked. The start policy is always the first to be asked.
         if any(own):
-            _queue_sampling(round_, plan, policy, prompts, plan.sampling.options, draws=own)
+            _queue_sampling(round_, plan, policy, prompts, plan.sampling.options, draws=own, shares=shares)
 
 
 def _sample_for_pairs(round_: Round, plan: RoundPlan, pairings: Sequence[Pairing]) -> None:
@@ -113,6 +123,7 @@ def _queue_sampling(
     options: SampleOptions,
     *,
     draws: Sequence[Mapping[float, int]] | None = None,
+    shares: Sequence[Mapping[str, Any]] = (),
     purpose: str = RoundRun.Purpose.STAGE,
 ) -> None:
     config = SampleConfig(policy=placeholder_source(), sampling=options, runtime=plan.policy.runtime)
@@ -124,6 +135,7 @@ def _queue_sampling(
         config=options_to_dict(config),
         id_prefix=response_id_prefix(round_, policy, purpose),
         draws=draws,
+        shares=shares,
         processes=plan.processes,
         kind_of_prompts="held-out prompts" if purpose == RoundRun.Purpose.HEAD_TO_HEAD else "prompts",
     )
@@ -240,7 +252,8 @@ def sampled_prompts(round_: Round, plan: RoundPlan) -> tuple[list[Prompt], list[
         .select_related("run")
         .get()
     )
-    in_set = {prompt.external_id: prompt for prompt in round_.prompt_set.prompts.all()}
+    sets = compared_sets(round_.project, round_.prompt_set, plan)
+    in_set = {prompt.external_id: prompt for prompt in Prompt.objects.filter(prompt_sets__in=sets).distinct()}
     asked = link.run.parameters["prompt_ids"]
     sized = [
         (in_set[prompt_id], size)

@@ -11,7 +11,7 @@ from annotation.models.judgments import JudgmentQuerySet
 from learning.interface.options import options_to_dict
 from rewardmodel.actions import score_responses
 from rounds.errors import RoundRefused
-from rounds.head_to_head import held_out_shortage
+from rounds.head_to_head import held_out_shortage, require_mixtures
 from rounds.lengths import require_lengths
 from rounds.models import Round, Schedule, Stage
 from rounds.plans import RoundPlan, load_plan, plan_to_dict
@@ -65,6 +65,7 @@ def _require_next(round_: Round, plan: RoundPlan) -> None:
     require_lengths(
         project=round_.project, criterion=round_.criterion, start_policy=round_.new_policy, plan=plan
     )
+    require_mixtures(round_.project, round_.new_policy, round_.start_policy, plan)
 
 
 def responses_to_score(round_: Round) -> list[Response]:

@@ -93,7 +93,7 @@ def test_every_action_that_starts_a_run_is_in_the_table_with_all_its_rows():
             for argument in node.args.kwonlyargs
             if argument.arg not in ("actor", "project")
             and {part.id for part in ast.walk(argument.annotation) if isinstance(part, ast.Name)}
-            - plain - {"RatedAnswers", "PreferredAnswers", "RatingChoice", "StoredAnswers"}
+            - plain - {"RatedAnswers", "PreferredAnswers", "RatingChoice", "StoredAnswers", "PromptMixture"}
         }  # fmt: skip
         assert rows <= set(ACTIONS[name][1]) | {"run"}, name
 

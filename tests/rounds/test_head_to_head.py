@@ -138,7 +138,7 @@ def test_an_evaluation_prompt_that_a_training_may_have_met_is_left_out(
     rows = [NewResponse(prompt=judged, source=policy.source, text=text) for text in "ab"]
     pair = add_responses(actor=max_, project=project, rows=rows)
     add_tasks(actor=max_, batch=batch, tasks=[NewTask(prompt=judged, responses=pair)])
-    chosen = held_out_prompts(project, prompt_set)
+    chosen = held_out_prompts(project, [prompt_set])
     assert clean in chosen
     assert not {demonstrated, in_another_set, judged} & set(chosen)
     kept = set(evaluation_set.prompts.values_list("pk", flat=True))
@@ -276,7 +276,7 @@ def test_the_policy_before_and_the_first_one_are_one_opponent_where_they_are_the
     base, second, _ = line
     pairings = choose_pairings(
         project=project,
-        prompt_set=prompt_set,
+        prompt_sets=[prompt_set],
         plan=plan_for("previous_policy", "first_policy"),
         start=second,
         previous=base,
@@ -284,7 +284,7 @@ def test_the_policy_before_and_the_first_one_are_one_opponent_where_they_are_the
     assert [(p.opponent.policy, p.wanted) for p in pairings] == [(base, 20)]
     first_round = choose_pairings(
         project=project,
-        prompt_set=prompt_set,
+        prompt_sets=[prompt_set],
         plan=plan_for("previous_policy", "first_policy"),
         start=base,
         previous=None,
