@@ -7,6 +7,7 @@ from typing import Any
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import BatchOptions, ModelSource
 from policy_training.training.config import EvaluateConfig, SamplingOptions
+from policy_training.training.unread_options import EVALUATION_RULES
 from workspace.config_overrides import apply_overrides
 
 
@@ -50,4 +51,4 @@ def evaluation_config(preset: str, assignments: Sequence[str] = ()) -> dict[str,
             batch=chosen.batch,
         )
     )
-    return apply_overrides(config, assignments)
+    return apply_overrides(config, assignments, EVALUATION_RULES)

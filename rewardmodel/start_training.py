@@ -20,6 +20,7 @@ from learning.interface.vocabulary import PERSON
 from rewardmodel.actions import require_unused_name, train_reward_model
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS
+from rewardmodel.training.unread_options import REWARD_MODEL_RULES
 from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
 from workspace.access import require_of_project
@@ -31,7 +32,7 @@ from workspace.models import Criterion, Project, User
 def reward_model_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     """RewardModelConfig as a mapping; its start is filled in later. Raises ActionError."""
     config = PRESETS[preset].config(ModelSource(path="(filled in)"))
-    return apply_overrides(options_to_dict(config), assignments)
+    return apply_overrides(options_to_dict(config), assignments, REWARD_MODEL_RULES)
 
 
 def start_training(

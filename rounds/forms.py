@@ -22,16 +22,14 @@ from rounds.plans import (
     PREVIOUS_POLICY,
     OpponentKind,
     RoundPlan,
-    load_plan,
     override_plan,
-    plan_to_dict,
     preset_plan,
+    with_assignments,
     with_ppo_preset,
 )
 from rounds.reward_fields import RoundRewardFields
 from rounds.steps import FIRST_POLICY, NAMED_POLICY
 from runs.execution import FIELDS, ExecutionFields, runtime_values
-from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
 from workspace.forms import StyledFormMixin
 from workspace.models import MAX_OVERLAP, Criterion, Project
@@ -275,7 +273,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             max_response_tokens=values["max_response_tokens"],
         )
         given = ppo_options.assignments(values)
-        return load_plan(apply_overrides(plan_to_dict(plan), given)) if given else plan
+        return with_assignments(plan, given) if given else plan
 
     def refuse(self, error: ActionError | UserError) -> None:
         """Shows what starting said, at the fields too that it is about."""

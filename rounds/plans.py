@@ -15,8 +15,10 @@ from policy_training.training.config import SampleOptions, SamplingOptions
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESETS
 from policy_training.training.reward_config import RewardSourcesOptions
+from policy_training.training.unread_options import PPO_RULES
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
+from rewardmodel.training.unread_options import REWARD_MODEL_RULES
 from rounds.steps import (
     FIRST_POLICY,
     NAMED_POLICY,
@@ -30,6 +32,7 @@ from rounds.steps import (
     with_rewards,
     with_runtime,
 )
+from workspace.config_overrides import apply_overrides
 from workspace.models import MAX_OVERLAP
 
 # Opponents of head-to-head pairs.
@@ -198,6 +201,15 @@ class RoundPlan:
 def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:
     """The plan a round recorded. Raises UserError naming what does not fit."""
     return load_options(RoundPlan, mapping, where="plan")
+
+
+def with_assignments(plan: RoundPlan, assignments: Sequence[str]) -> RoundPlan:
+    """The plan with `dotted.key=value` assignments put in. Raises UserError and ActionError, naming what does not fit
+    or would change nothing.
+    """
+    rules = [rule.under("policy") for rule in PPO_RULES]
+    rules += [rule.under("reward_model") for rule in REWARD_MODEL_RULES]
+    return load_plan(apply_overrides(plan_to_dict(plan), assignments, rules, where="plan"))
 
 
 def plan_to_dict(plan: RoundPlan) -> dict[str, Any]:

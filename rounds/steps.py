@@ -23,6 +23,13 @@ from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.reward_config import RewardSourcesOptions
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
+from policy_training.training.unread_options import (
+    BEST_OF_N_RULES,
+    DPO_RULES,
+    LANGUAGE_MODEL_RULES,
+    POLICY_GRADIENT_RULES,
+    PPO_RULES,
+)
 from workspace.config_overrides import apply_overrides
 
 FIRST_POLICY: Final = "first_policy"  # the supervised one, where the line began
@@ -110,6 +117,15 @@ RECIPES: Mapping[Recipe, RecipeOfStep] = {
         presets=LANGUAGE_MODEL_PRESETS,
         default_preset="tiny",
     ),
+}
+
+# What options of a recipe nothing reads beside others, by the field of PolicyStep.
+_RULES = {
+    "ppo": PPO_RULES,
+    "policy_gradient": POLICY_GRADIENT_RULES,
+    "best_of_n": BEST_OF_N_RULES,
+    "dpo": DPO_RULES,
+    "supervised": LANGUAGE_MODEL_RULES,
 }
 
 
@@ -223,7 +239,8 @@ def build_step(
         if own := [words for words in assignments if words.partition("=")[0] in _PATHS_OF_LENGTHS]:
             raise UserError(f"“{own[0]}”: lengths are those of the whole round, not of a step.")
         stored = ["stored.use=true"] if mapping.get("stored_answers", "none") != "none" else []
-        mapping[known.field] = apply_overrides(options_to_dict(config), [*assignments, *stored])
+        given = [*assignments, *stored]
+        mapping[known.field] = apply_overrides(options_to_dict(config), given, _RULES[known.field])
     return load_options(PolicyStep, mapping, where=f"step {recipe}")
 
 

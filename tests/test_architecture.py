@@ -26,7 +26,7 @@ def light_modules() -> list[str]:
     names = [
         name
         for name in training_modules()
-        if name.startswith("learning.interface.") or name.endswith((".config", "presets"))
+        if name.startswith("learning.interface.") or name.endswith((".config", "presets", "unread_options"))
     ]
     assert {"policy_training.training.ppo.presets", "rewardmodel.training.config"} < set(names)
     return names

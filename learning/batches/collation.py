@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
+from learning.batches.branch_attention import Branches, find_branches
 from learning.interface.training_options import Layout
 
 
@@ -73,6 +74,7 @@ class TokenBatch:
         torch.Tensor
     )  # bool, True = a token of the response that counts (all do, unless the example says)
     response_ids_NR: torch.Tensor
+    branches: Branches | None = None  # of shared-prompt rows, where it pays to attend by them
 
     @property
     def n_responses(self) -> int:
@@ -153,6 +155,11 @@ def _shared_prompt_batch(
         _pad_to_tensor(positions_rows, 0, device),
         _tree_mask(owner_BT, branch_BT),
         spans,
+        find_branches(
+            [[(len(e.prompt_ids), [len(ids) for ids in e.response_ids]) for _, e in row] for row in rows],
+            owner_BT.shape[1],
+            device,
+        ),
     )
 
 
@@ -195,6 +202,7 @@ def _token_batch(
     position_ids_BT: torch.Tensor,
     attention_mask: torch.Tensor,
     spans: Sequence[_ResponseSpan],
+    branches: Branches | None = None,
 ) -> TokenBatch:
     device = input_ids_BT.device
     table_N5 = torch.tensor(
@@ -225,4 +233,5 @@ def _token_batch(
         logit_index_NR=logit_index_NR,
         is_response_NR=is_response_NR,
         response_ids_NR=response_ids_NR,
+        branches=branches,
     )

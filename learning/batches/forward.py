@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from learning.batches.branch_attention import Branches, CausalRows, branch_attention
 from learning.batches.collation import TokenBatch
 from learning.models.architectures import (
     backbone,
@@ -18,12 +19,27 @@ from learning.models.architectures import (
 
 def hidden_states(model: Any, batch: TokenBatch) -> torch.Tensor:
     """(B, T, D) of the model's trunk; positions of padding hold values that nothing may read."""
+    branches = _branches(model, batch)
+    if branches is None:
+        return _hidden_states(model, batch, batch.attention_mask)
+    with branch_attention(model, branches) as nothing_masked:
+        return _hidden_states(model, batch, nothing_masked)
+
+
+def _hidden_states(model: Any, batch: TokenBatch, attention_mask: torch.Tensor) -> torch.Tensor:
     return backbone(model)(
         input_ids=batch.input_ids_BT,
-        attention_mask=batch.attention_mask,
+        attention_mask=attention_mask,
         position_ids=batch.position_ids_BT,
         use_cache=False,
     ).last_hidden_state
+
+
+def _branches(model: Any, batch: TokenBatch) -> Branches | CausalRows | None:
+    """How to attend without what is masked; None where the mask is needed."""
+    if batch.input_ids_BT.device.type != "cpu" or shared_prompt_unsupported_reason(model) is not None:
+        return None
+    return batch.branches if batch.layout == "shared_prompt" else CausalRows()
 
 
 def gather_last_token_states(hidden_BTD: torch.Tensor, batch: TokenBatch) -> torch.Tensor:
@@ -70,9 +86,15 @@ def compute_logits(policy: Any, batch: TokenBatch) -> torch.Tensor:
     return gather_logit_states(logits_BTV, batch).float()
 
 
+def _logprobs_MV(policy: Any, batch: TokenBatch, temperature: float) -> torch.Tensor:
+    logits_MV = compute_logits(policy, batch)
+    # Divided by 1 they are the same bits, in one more copy.
+    return torch.log_softmax(logits_MV if temperature == 1.0 else logits_MV / temperature, dim=-1)
+
+
 def compute_token_logprobs(policy: Any, batch: TokenBatch, temperature: float = 1.0) -> torch.Tensor:
     """float32 log-probabilities (nats) of the response tokens at the given temperature; 0 elsewhere."""
-    logprobs_MV = torch.log_softmax(compute_logits(policy, batch) / temperature, dim=-1)
+    logprobs_MV = _logprobs_MV(policy, batch, temperature)
     return scatter_to_responses(_pick_token_logprobs_M(logprobs_MV, batch), batch)
 
 
@@ -82,7 +104,7 @@ def compute_token_logprobs_and_entropy(
     """The log-probabilities, and the entropy (nats) of the distribution each token was drawn from; the latter has a
     gradient only if asked for.
     """
-    logprobs_MV = torch.log_softmax(compute_logits(policy, batch) / temperature, dim=-1)
+    logprobs_MV = _logprobs_MV(policy, batch, temperature)
     with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
         entropy_M = -(logprobs_MV.exp() * logprobs_MV).sum(-1)
     return scatter_to_responses(_pick_token_logprobs_M(logprobs_MV, batch), batch), scatter_to_responses(

@@ -13,6 +13,7 @@ from policy_training.registry import require_unused_name
 from policy_training.run_kinds import DPO
 from policy_training.training.dpo.config import DPOConfig
 from policy_training.training.dpo.presets import DPO_PRESETS
+from policy_training.training.unread_options import DPO_RULES
 from rewardmodel.actions import labels_asked, require_supply
 from rewardmodel.start_training import rating_choice, training_dataset
 from runs.actions import queue_run
@@ -26,7 +27,7 @@ from workspace.models import Criterion, Project, User
 def dpo_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     """DPOConfig as a mapping; its start and reference are filled in later. Raises ActionError."""
     config = DPO_PRESETS[preset].config(ModelSource(path="(filled in)"))
-    return apply_overrides(options_to_dict(config), assignments)
+    return apply_overrides(options_to_dict(config), assignments, DPO_RULES)
 
 
 def train_dpo(

@@ -23,6 +23,7 @@ from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import PPO_PRESETS
+from policy_training.training.unread_options import BEST_OF_N_RULES, POLICY_GRADIENT_RULES, PPO_RULES
 from rewardmodel.models import RewardModel
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
@@ -40,7 +41,7 @@ Options = TypeVar("Options")
 def ppo_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     """PPOConfig as a mapping; its models are filled in later. Raises ActionError."""
     config = PPO_PRESETS[preset].config(ModelSource(path=FILLED_IN), FILLED_IN)
-    return apply_overrides(options_to_dict(config), assignments)
+    return apply_overrides(options_to_dict(config), assignments, PPO_RULES)
 
 
 def train_ppo(
@@ -102,7 +103,7 @@ def train_ppo(
 def policy_gradient_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     """PolicyGradientConfig as a mapping; its models are filled in later. Raises ActionError."""
     config = POLICY_GRADIENT_PRESETS[preset].config(ModelSource(path=FILLED_IN), FILLED_IN)
-    return apply_overrides(options_to_dict(config), assignments)
+    return apply_overrides(options_to_dict(config), assignments, POLICY_GRADIENT_RULES)
 
 
 def train_policy_gradient(
@@ -158,7 +159,7 @@ def train_policy_gradient(
 def best_of_n_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
     """BestOfNConfig as a mapping; its models are filled in later. Raises ActionError."""
     config = BEST_OF_N_PRESETS[preset].config(ModelSource(path=FILLED_IN), FILLED_IN)
-    return apply_overrides(options_to_dict(config), assignments)
+    return apply_overrides(options_to_dict(config), assignments, BEST_OF_N_RULES)
 
 
 def train_best_of_n(

@@ -9,6 +9,7 @@ from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelArchitecture, ModelSource
 from policy_training.models import Policy
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
+from policy_training.training.unread_options import LANGUAGE_MODEL_RULES, SAMPLE_RULES
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -19,7 +20,7 @@ def language_model_config(preset: str, assignments: Sequence[str] = ()) -> dict[
     `--set` has them. Raises ActionError.
     """
     config = LANGUAGE_MODEL_PRESETS[preset].config(ModelSource(from_scratch=ModelArchitecture()))
-    return apply_overrides(options_to_dict(config), assignments)
+    return apply_overrides(options_to_dict(config), assignments, LANGUAGE_MODEL_RULES)
 
 
 def find_policy(project: Project, name: str) -> Policy:
@@ -34,4 +35,5 @@ def sample_config(assignments: Sequence[str] = ()) -> dict[str, Any]:
     """SampleConfig as a mapping without its policy: one sample a prompt at temperature 1, with assignments as `--set`
     has them. Raises ActionError.
     """
-    return apply_overrides({"samples_per_prompt": 1, "sampling": {"temperatures": [1.0]}}, assignments)
+    plain = {"samples_per_prompt": 1, "sampling": {"temperatures": [1.0], "repetition_penalty": 1.0}}
+    return apply_overrides(plain, assignments, SAMPLE_RULES)

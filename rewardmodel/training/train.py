@@ -22,6 +22,7 @@ from typing import Any
 
 from torch import Tensor
 
+from learning.batches.branch_attention import checkpoint_layers
 from learning.batches.collation import Example
 from learning.batches.forward import compute_scores
 from learning.batches.micro_batching import ExampleSize, MicroBatch, example_size
@@ -280,7 +281,7 @@ def load_model(options: RewardModelConfig, tokenizer: Any, scale: RatingScale | 
     if scale is not None and options.objective.ranking_loss == "ordinal":
         attach_thresholds(model, scale.initial_thresholds())
     if options.model.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        checkpoint_layers(model)
     return model
 
 

@@ -71,14 +71,14 @@ def test_every_preset_unchanged_is_what_the_command_stores(client, taught, max_,
 def test_changed_values_a_start_and_processes_are_what_the_command_stores(client, taught, policy, max_, at):
     client.force_login(max_)
     changed = {
-        "name": "new", "start": policy.pk, "processes": 2, "data.steps": "7", "data.epochs": "1.5",
+        "name": "new", "start": policy.pk, "processes": 2, "data.steps": "7", "data.packing": "true",
         "optimizer.learning_rate": "3e-5", "data.every_assistant_turn": "true", "batch.max_micro_batch_tokens": "512",
         "optimizer.schedule": "linear", "data.max_demonstration_tokens": "90", "runtime.device": "cuda",
     }  # fmt: skip
     run = started(client.post(at("fine_tune"), shown(client, at("fine_tune")) | changed))
     call_command(
         "fine_tune", "kitchen", "new", "--start", "tiny", "--processes", "2", "--device", "cuda",
-        "--every-assistant-turn", "--max-tokens", "90", "--set", "data.steps=7", "data.epochs=1.5",
+        "--every-assistant-turn", "--max-tokens", "90", "--set", "data.steps=7", "data.packing=true",
         "optimizer.learning_rate=3e-5", "batch.max_micro_batch_tokens=512", "optimizer.schedule=linear", verbosity=0,
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
@@ -101,7 +101,11 @@ def test_pretraining_too(client, taught, max_, at, data):
     ("path", "value", "sentence"),
     [
         ("data.steps", "many", "config.data.steps: expected a whole number, found 'many' (str)"),
-        ("data.epochs", "0", "config.data: epochs must be positive, found 0"),
+        (
+            "data.epochs",
+            "0",
+            "config.data.epochs: 0 would change nothing, because data.steps says how long it trains",
+        ),
         ("optimizer.learning_rate", "", "config.optimizer.learning_rate: expected a number, found '' (str)"),
         ("runtime.zero_stage", "2", 'config.runtime: zero_stage 2 needs backend "deepspeed", found "torch"'),
         ("data.texts_share", "1", "config.data: texts_share must be at least 0 and below 1, found 1"),

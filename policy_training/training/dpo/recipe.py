@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from learning.batches.branch_attention import checkpoint_layers
 from learning.batches.collation import Example
 from learning.batches.forward import compute_token_logprobs
 from learning.batches.micro_batching import MicroBatch, example_size
@@ -101,7 +102,7 @@ def main(context: RunContext[DPOConfig]) -> dict[str, Any]:
     require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, model))
     if config.model.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        checkpoint_layers(model)
     cuts, limit = CutCounts(), config.batch.max_response_tokens
     examples = tokenize_comparisons(tokenizer, training, config.batch, cuts)
     heldout_examples = tokenize_comparisons(tokenizer, validation, config.batch, cuts)

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from learning.batches.branch_attention import checkpoint_layers
 from learning.batches.forward import compute_token_logprobs, compute_token_logprobs_and_entropy
 from learning.batches.layout import choose_layout
 from learning.batches.samplers import ContinuousBatchSampler, epoch_permutation, even_parts
@@ -195,7 +196,7 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy))
     require_max_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     if config.policy.gradient_checkpointing:
-        policy.activation_checkpointing_enable({"use_reentrant": False})
+        checkpoint_layers(policy)
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     scorer.choose_layout(train_prompts, config.rollout.samples_per_prompt)
     layout, layout_reason = choose_layout(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from learning.batches.branch_attention import checkpoint_layers
 from learning.batches.layout import choose_layout
 from learning.batches.samplers import ContinuousBatchSampler, even_parts
 from learning.checkpoints import DataclassState
@@ -113,7 +114,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     for model in models:
         require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
         if config.policy.gradient_checkpointing:
-            model.activation_checkpointing_enable({"use_reentrant": False})
+            checkpoint_layers(model)
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     context.set_status(notes=cut_notes(train_prompts, config.batch.max_prompt_tokens))
     scorer.choose_layout(train_prompts, config.rollout.samples_per_prompt)

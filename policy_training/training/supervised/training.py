@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from learning.batches.branch_attention import checkpoint_layers
 from learning.batches.collation import Example, TokenBatch, collate, collate_packed
 from learning.batches.forward import compute_token_logprobs
 from learning.batches.layout import choose_layout
@@ -86,7 +87,7 @@ def fit(
         add_adapter(model, config.model.lora, config.model.source)
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, model))
     if config.model.gradient_checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        checkpoint_layers(model)
     rows = RowDataset(config, model, tokenizer, train)
     heldout_rows = RowDataset(config, model, tokenizer, heldout[: config.evaluation.max_examples], like=rows)
     # Of everything that will be read, before the first step: a run must not fail after its training.

@@ -19,8 +19,8 @@ from rounds.plans import (
     PREVIOUS_POLICY,
     load_plan,
     override_plan,
-    plan_to_dict,
     preset_plan,
+    with_assignments,
     with_steps,
 )
 from rounds.schedules.actions import create_schedule
@@ -30,7 +30,6 @@ from rounds.step_runs import describe_mixed_in
 from rounds.steps import FIRST_POLICY, NAMED_POLICY, RECIPES, STEP_FIELDS, step_from_words
 from runs.execution import add_execution_arguments, runtime_values
 from workspace.commands import ProjectCommand
-from workspace.config_overrides import apply_overrides
 from workspace.criteria import find_criterion
 from workspace.models import Project, User
 
@@ -143,7 +142,7 @@ class Command(ProjectCommand):
             max_prompt_tokens=options["max_prompt_tokens"],
             max_response_tokens=options["max_response_tokens"],
         )
-        plan = load_plan(apply_overrides(plan_to_dict(plan), options["set"]))
+        plan = with_assignments(plan, options["set"])
         if options["batch"]:
             find_batches(project, options["batch"])
             plan = replace(plan, batches=tuple(options["batch"]))

@@ -71,6 +71,7 @@ def test_the_self_check_of_one_row_sees_neighbours_that_see_each_other(make_poli
         return torch.ones(1, 1, tokens, tokens, dtype=torch.bool).tril()
 
     monkeypatch.setattr("learning.batches.collation._tree_mask", causal)
+    monkeypatch.setattr("learning.batches.collation.find_branches", lambda *rows: None)
     layout, reason = choose_layout(model, examples, **checked)
     assert (layout, "differ by" in reason) == ("padded", True)
 

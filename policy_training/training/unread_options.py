@@ -1,0 +1,196 @@
+"""Which options of the policy's recipes nothing reads beside others (learning/interface/unread_options.py)."""
+
+from learning.interface.unread_options import (
+    TOKENIZER_RULES,
+    ReadOnlyIf,
+    model_rules,
+    optimizer_rules,
+    option_at,
+)
+from rewardmodel.training.unread_options import COMPARISON_DATA_RULES, pair_weight_rule
+
+
+def decoding_rules(section: str) -> tuple[ReadOnlyIf, ...]:
+    """Of DecodingOptions."""
+    return (
+        ReadOnlyIf(
+            paths=(f"{section}.repetition_penalty_scope",),
+            holds=lambda config: option_at(config, f"{section}.repetition_penalty") != 1,
+            otherwise=f"{section}.repetition_penalty is 1, which is off",
+        ),
+    )
+
+
+REWARD_SOURCE_RULES = (
+    ReadOnlyIf(
+        paths=("rewards.weight",),
+        holds=lambda config: option_at(config, "rewards.combination") == "weighted_sum",
+        otherwise="rewards.combination is not 'weighted_sum'",
+    ),
+    ReadOnlyIf(
+        paths=("rewards.safety_threshold", "rewards.risky_tag"),
+        holds=lambda config: option_at(config, "rewards.combination") == "safety_gate",
+        otherwise="rewards.combination is not 'safety_gate'",
+    ),
+    ReadOnlyIf(
+        paths=("rewards.spread_coefficient",),
+        holds=lambda config: option_at(config, "rewards.combination") == "ensemble",
+        otherwise="rewards.combination is not 'ensemble'",
+    ),
+    ReadOnlyIf(
+        paths=("rewards.normalization_prompts",),
+        holds=lambda config: bool(option_at(config, "rewards.normalize_models")),
+        otherwise="rewards.normalize_models is off",
+    ),
+    ReadOnlyIf(
+        paths=("rewards.judge",),
+        holds=lambda config: bool(option_at(config, "rewards.judge.server.name")),
+        otherwise="rewards.judge.server.name is empty, so there is no judge",
+    ),
+)
+
+ALARM_RULES = (
+    ReadOnlyIf(
+        paths=tuple(
+            f"alarms.{name}"
+            for name in (
+                "window",
+                "length_rise",
+                "perplexity_fall",
+                "kl_limit",
+                "score_limit",
+                "spread_rise",
+            )  # fmt: skip
+        ),
+        holds=lambda config: option_at(config, "alarms.action") != "off",
+        otherwise="alarms.action is 'off'",
+    ),
+    ReadOnlyIf(
+        paths=("alarms.spread_rise",),
+        holds=lambda config: option_at(config, "rewards.combination") == "ensemble",
+        otherwise="rewards.combination is not 'ensemble', and only its models have a spread",
+    ),
+)
+
+REWARD_RULES = (
+    ReadOnlyIf(
+        paths=("reward.clip_range",),
+        holds=lambda config: bool(option_at(config, "reward.normalize") or option_at(config, "reward.scale")),
+        otherwise="it is in standard deviations, and neither reward.normalize nor reward.scale is on",
+    ),
+    ReadOnlyIf(
+        paths=("reward.missing_eos_score",),
+        holds=lambda config: option_at(config, "reward.missing_eos_rule") != "off",
+        otherwise="reward.missing_eos_rule is 'off'",
+    ),
+    ReadOnlyIf(
+        paths=("reward.kl_controller",),
+        holds=lambda config: option_at(config, "reward.kl_target") is not None,
+        otherwise="reward.kl_target is not given, so the coefficient is fixed",
+    ),
+    ReadOnlyIf(
+        paths=("reward.kl_target",),
+        holds=lambda config: option_at(config, "reward.kl_coefficient") != 0,
+        otherwise="reward.kl_coefficient is 0, and the controller multiplies it",
+    ),
+)
+
+ROLLOUT_RULES = (
+    ReadOnlyIf(
+        paths=("rollout.steps",),
+        holds=lambda config: option_at(config, "rollout.passes") is None,
+        otherwise="rollout.passes says how many steps there are",
+    ),
+)
+
+PPO_RULES = (
+    ReadOnlyIf(
+        paths=("critic_optimizer",),
+        holds=lambda config: option_at(config, "critic.init_from") != "shared",
+        otherwise="critic.init_from is 'shared': it is a head on the policy's trunk, which policy_optimizer trains",
+    ),
+    ReadOnlyIf(
+        paths=("critic.shared_value_coefficient",),
+        holds=lambda config: option_at(config, "critic.init_from") == "shared",
+        otherwise="critic.init_from is not 'shared', so the value loss has a step of its own",
+    ),
+    ReadOnlyIf(
+        paths=(
+            "critic.plateau_window",
+            "critic.plateau_min_improvement",
+            "critic.pretraining_loss_threshold",
+        ),
+        holds=lambda config: option_at(config, "critic.max_pretraining_updates") != 0,
+        otherwise="critic.max_pretraining_updates is 0, so the critic is not trained alone",
+    ),
+    ReadOnlyIf(
+        paths=("algorithm.whitening_scope",),
+        holds=lambda config: bool(option_at(config, "algorithm.whiten_advantages")),
+        otherwise="algorithm.whiten_advantages is off",
+    ),
+    ReadOnlyIf(
+        paths=("algorithm.ptx_texts_share", "algorithm.ptx_examples_per_minibatch"),
+        holds=lambda config: option_at(config, "algorithm.ptx_coefficient") != 0,
+        otherwise="algorithm.ptx_coefficient is 0, so nothing is mixed in",
+    ),
+    *model_rules("policy"),
+    *optimizer_rules("policy_optimizer"),
+    *optimizer_rules("critic_optimizer"),
+    *ROLLOUT_RULES,
+    *REWARD_RULES,
+    *REWARD_SOURCE_RULES,
+    *ALARM_RULES,
+)
+
+POLICY_GRADIENT_RULES = (
+    ReadOnlyIf(
+        paths=("algorithm.baseline",),
+        holds=lambda config: option_at(config, "algorithm.advantage") in ("return", "reward_to_go"),
+        otherwise="algorithm.advantage compares the responses of a prompt, which is a baseline of its own",
+    ),
+    *model_rules("policy"),
+    *optimizer_rules("policy_optimizer"),
+    *ROLLOUT_RULES,
+    *REWARD_RULES,
+    *REWARD_SOURCE_RULES,
+    *ALARM_RULES,
+)
+
+LANGUAGE_DATA_RULES = (
+    ReadOnlyIf(
+        paths=("data.epochs",),
+        holds=lambda config: option_at(config, "data.steps") is None,
+        otherwise="data.steps says how long it trains (null: the epochs do)",
+    ),
+    ReadOnlyIf(
+        paths=("data.max_length",),
+        holds=lambda config: bool(option_at(config, "data.packing")),
+        otherwise="data.packing is off, so a row is one conversation",
+    ),
+)
+
+LANGUAGE_MODEL_RULES = (
+    *model_rules("model"),
+    *optimizer_rules("optimizer"),
+    *TOKENIZER_RULES,
+    *LANGUAGE_DATA_RULES,
+)
+
+BEST_OF_N_RULES = (
+    *model_rules("model"),
+    *optimizer_rules("optimizer"),
+    *LANGUAGE_DATA_RULES,
+    *decoding_rules("sampling"),
+    *REWARD_SOURCE_RULES,
+    *ALARM_RULES,
+)
+
+DPO_RULES = (
+    *model_rules("model"),
+    *optimizer_rules("optimizer"),
+    *COMPARISON_DATA_RULES,
+    pair_weight_rule("objective.loss"),
+)
+
+EVALUATION_RULES = (*decoding_rules("sampling"), *REWARD_SOURCE_RULES)
+SAMPLE_RULES = decoding_rules("sampling")
