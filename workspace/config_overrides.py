@@ -38,9 +38,9 @@ def apply_overrides(
         except ValueError:
             section[last] = text
     given = [assignment.partition("=")[0] for assignment in assignments]
-    for path, value, why in unread_options(config, changed, given, rules):
+    for unread, value, why in unread_options(config, changed, given, rules):
         raise ActionError(
-            f"{where}.{path}: {json.dumps(value)} would change nothing, because {why}; leave it out.",
+            f"{where}.{unread}: {json.dumps(value)} would change nothing, because {why}; leave it out.",
             code="unread_option",
         )
     return changed

@@ -1,4 +1,5 @@
-"""Ten steps of a reward-model loss and of a language-model loss on fixed data, plain or under DeepSpeed.
+"""Ten steps of a reward-model loss, of a language-model loss and of the latter by LoRA, on fixed data, plain or under
+DeepSpeed.
 
     [torchrun --nproc-per-node 2 -m] tests.learning.parallel_steps OUT torch|deepspeed STAGE[,STAGE...]
 
@@ -8,6 +9,7 @@ beside it; under DeepSpeed also the losses of a continuation from shards saved a
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,14 +20,18 @@ from learning.batches.forward import compute_scores, compute_token_logprobs
 from learning.batches.micro_batching import example_size, micro_batches
 from learning.distributed import DistributedContext, exit_process
 from learning.engine import Engine
-from learning.interface.training_options import OptimizerOptions, RuntimeOptions
+from learning.interface.training_options import LoraOptions, OptimizerOptions, RuntimeOptions
+from learning.models.adapters import add_adapter
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import train_tokenizer
 from tests.learning.conftest import TEXTS, random_examples, scratch_source
 
+OBJECTIVES = ("reward", "language", "adapter")
 STEPS, HALF = 10, 5
 # The largest rate at which the exactness of parameters is promised; clipping and decay are on, to be compared too.
 OPTIMIZER = OptimizerOptions(learning_rate=1e-5, warmup_steps=2, weight_decay=0.1, max_grad_norm=1.0)
+# At that rate an adapter, which begins with zeros, would not show in a loss.
+ADAPTER_RATE = 3e-3
 
 
 def steps(objective, engine, distributed, examples, start, stop):
@@ -49,7 +55,7 @@ def steps(objective, engine, distributed, examples, start, stop):
 
 def loss_sum(objective, engine, examples: list[Example], one):
     batch = collate([examples[index] for index in one.indices], layout="shared_prompt", pad_id=0)
-    if objective == "language":
+    if objective != "reward":
         return -engine.forward(compute_token_logprobs, batch).sum()
     scores = engine.forward(compute_scores, batch)
     pairs = [
@@ -62,8 +68,11 @@ def loss_sum(objective, engine, examples: list[Example], one):
 def make(objective, tokenizer, runtime, distributed):
     torch.manual_seed(0 if distributed.is_main else 99)  # ranks that start apart must be made alike
     load = load_reward_model if objective == "reward" else load_policy
-    model = load(scratch_source(), tokenizer)
-    return Engine(model, optimizer=OPTIMIZER, steps_total=STEPS, runtime=runtime, distributed=distributed)
+    model, optimizer = load(scratch_source(), tokenizer), OPTIMIZER
+    if objective == "adapter":
+        add_adapter(model, LoraOptions(rank=4), scratch_source())
+        optimizer = replace(OPTIMIZER, learning_rate=ADAPTER_RATE)
+    return Engine(model, optimizer=optimizer, steps_total=STEPS, runtime=runtime, distributed=distributed)
 
 
 def main(out: Path, backend: str, stages: list[int]) -> None:
@@ -73,7 +82,7 @@ def main(out: Path, backend: str, stages: list[int]) -> None:
     for stage in stages:
         runtime = RuntimeOptions(backend=backend, zero_stage=stage)
         distributed = DistributedContext.start(runtime)
-        for objective in ("reward", "language"):
+        for objective in OBJECTIVES:
             name = f"{objective}-{backend}-{stage}"
             engine = make(objective, tokenizer, runtime, distributed)
             losses = steps(objective, engine, distributed, examples, 0, HALF)
@@ -84,7 +93,7 @@ def main(out: Path, backend: str, stages: list[int]) -> None:
             losses += steps(objective, engine, distributed, examples, HALF, STEPS)
             engine.save_model(tokenizer, out / f"{name}-model")
             scores = engine.infer(
-                compute_token_logprobs if objective == "language" else compute_scores,
+                compute_scores if objective == "reward" else compute_token_logprobs,
                 collate(examples[:2], layout="shared_prompt", pad_id=0),
             )
             if backend == "deepspeed":
