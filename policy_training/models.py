@@ -116,3 +116,26 @@ class PolicyServing(Service):
     @property
     def subject(self) -> Policy:
         return self.policy
+
+
+class PolicyComparison(models.Model):
+    """A policy beside others on the same held-out prompts: who wins by a reward model, a judge and people.
+
+    Of `of_run` the others are checkpoints of the training that started from the policy.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="policy_comparisons")
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="comparisons")
+    reward_model = models.ForeignKey(RewardModel, on_delete=models.PROTECT, related_name="comparisons")
+    prompt_set = models.CharField(max_length=120)  # as of an evaluation
+    of_run = models.ForeignKey(
+        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="policy_comparisons"
+    )
+    produced_by = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="policy_comparison")
+    # Where people compare the same answers: one of each criterion.
+    batches = models.ManyToManyField("annotation.Batch", related_name="policy_comparisons")
+    report = models.JSONField(default=dict)  # result.json of the run
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.policy} compared on {self.prompt_set}"

@@ -2,6 +2,7 @@ from django.urls import path
 
 from policy_training import checkpoint_views, views
 from policy_training.benchmarks import views as benchmark_views
+from policy_training.comparing import views as comparing_views
 from policy_training.judging import views as judging_views
 from policy_training.outgoing.views import POLICIES
 from policy_training.serving import views as serving
@@ -19,6 +20,9 @@ urlpatterns = [
     path("best-of-n/", views.best_of_n, name="best_of_n"),
     path("merge/", views.merge, name="merge"),
     path("evaluate/", views.evaluate, name="evaluate"),
+    path("compare/", comparing_views.compare, name="compare"),
+    path("compare/along/<int:run>/", comparing_views.along, name="along"),
+    path("comparisons/<int:pk>/", comparing_views.comparison, name="comparison"),
     path("judge/", judging_views.judge, name="judge"),
     path("benchmark/", benchmark_views.benchmark, name="benchmark"),
     path("benchmark/files/", benchmark_views.benchmark_files, name="benchmark_files"),

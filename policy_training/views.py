@@ -90,6 +90,7 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
             {"evaluation": row, **evaluation_figures(row)} for row in evaluations[:SHOWN_EVALUATIONS]
         ],
         "measured": latest_of(found),
+        "comparisons": found.comparisons.order_by("-pk")[:SHOWN_EVALUATIONS],
         "import_run": _import_run(found),
     }
     return render(request, "policy_training/policy.html", context)

@@ -18,6 +18,7 @@ from annotation.rendering import html_cache
 from events.actions import forget_old_deliveries
 from events.background import deliver_in_background
 from events.publishing import publish_events
+from policy_training.comparing.kind import COMPARE
 from policy_training.judging.kind import JUDGE
 from policy_training.outgoing.views import PUSH as PUSH_POLICY
 from policy_training.run_kinds import KINDS as POLICY_KINDS
@@ -35,7 +36,7 @@ RUN_KINDS: tuple[RunKind, ...] = (
     *UPLOAD_KINDS,
     *REWARD_MODEL_KINDS,
     *POLICY_KINDS,
-    *(FETCH, FREEZE, JUDGE, MAKE_BATCH, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
+    *(COMPARE, FETCH, FREEZE, JUDGE, MAKE_BATCH, MEASURE, PUSH_DATASET, PUSH_REWARD_MODEL, PUSH_POLICY),
 )
 
 

@@ -24,7 +24,8 @@ from events.actions import change_webhook, create_webhook
 from events.models import Delivery, Webhook
 from events.publishing import publish_events
 from policy_training.benchmarks.actions import add_benchmark_file
-from policy_training.models import Policy, PolicyBenchmark
+from policy_training.models import Policy, PolicyBenchmark, PolicyComparison
+from rewardmodel.models import RewardModel
 from rounds.actions import start_round
 from rounds.models import ScheduleFiring
 from rounds.plans import preset_plan
@@ -96,6 +97,31 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
     dataset = freeze_dataset(
         actor=max_, project=project, name="a dataset", description="Of comparisons from elsewhere."
     )
+    reward_model = RewardModel.objects.create(
+        project=project,
+        name="taste",
+        artifact=Artifact.objects.create(
+            project=project, kind="reward_model", path="models/taste", sha256="0" * 64, size_bytes=1
+        ),
+        dataset=dataset,
+        produced_by=Run.objects.create(
+            project=project, kind="reward_model.train", title="Train", config={}, requested_by=max_
+        ),
+    )
+    counts = {"win": 3, "tie": 1, "lose": 2}
+    said = counts | {"by_tag": {"cooking": counts}}
+    step = {"name": "step 5", "step": 5, "score": 1.0, "kl": 0.5, "prompts": 6, "by_reward": said}
+    trained, compared = (
+        Run.objects.create(
+            project=project, kind=kind, title="PPO: base to new", config={}, requested_by=max_,
+            parameters={"others": [], "parent": policy.pk},
+        )
+        for kind in ("policy.ppo", "policy.compare")
+    )  # fmt: skip
+    comparison = PolicyComparison.objects.create(
+        project=project, policy=policy, reward_model=reward_model, prompt_set="questions", of_run=trained,
+        produced_by=compared, report={"policy": {"score": 0.5}, "others": [step | {"by_judge": said}]},
+    )  # fmt: skip
     freeze_dataset(actor=max_, project=project, name="a dataset", new_version=True)
     judged = Judgment.objects.get(task__batch=imported_batch)
     exclude_batch(actor=max_, batch=imported_batch)
@@ -214,6 +240,9 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "best of n": reverse("policies:best_of_n", args=slug),
         "merge": reverse("policies:merge", args=slug),
         "judge": reverse("policies:judge", args=slug),
+        "compare": reverse("policies:compare", args=slug),
+        "along a training": reverse("policies:along", args=[*slug, trained.pk]),
+        "comparison": reverse("policies:comparison", args=[*slug, comparison.pk]),
         "measure on tasks": reverse("policies:benchmark", args=slug),
         "files of tasks": reverse("policies:benchmark_files", args=slug),
         "policy on tasks": reverse("policies:measured", args=[*slug, policy.pk]) + f"?beside={policy.pk}",

@@ -114,6 +114,11 @@ JUDGED_TASKS = pa.schema(
     ]
 )
 
+# Answers that are there already, of whoever is compared: `contestant` is a place among the others of the config.
+GIVEN_ANSWERS = pa.schema(
+    [_required("contestant", pa.int64()), _required("prompt_id", _TEXT), _required("text", _TEXT)]
+)
+
 DEMONSTRATIONS = pa.schema(
     [
         _required("prompt_id", _TEXT),

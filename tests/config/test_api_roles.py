@@ -65,6 +65,7 @@ REWARDED = {
 SAMPLING = {"prompt_set": "{prompt_set}", "policies": ["{policy}"], "settings": {"samples_per_prompt": 2}}
 MEASURED = {"dataset": "{trainable}", "split": "train"}
 SUMS = '{"task": "sums", "kind": "generation", "prompt": "2 + 2?", "answer": "4"}'
+COMPARED = {"reward_model": 999_999, "prompt_set": 999_999}
 SCORED = {"reward_model": "{reward_model}", "prompt_set": "{prompt_set}", "prompts": 3}
 HERE = {"name": "From answers", "prompt_set": "{prompt_set}", "skip_asked": False}
 SIDES = [{"policy": api_world.SECRET_SOURCE}, {"policy": api_world.SECRET_SOURCE, "temperature": 1.5}]
@@ -309,6 +310,10 @@ TABLE = [
     row("POST", f"{P}/reward-models/{{reward_model}}/evaluations", MANAGERS, MEASURED),
     row("GET", f"{P}/policies/{{policy}}/evaluations", REVIEWERS),
     row("POST", f"{P}/policies/{{policy}}/evaluations", MANAGERS, SCORED),
+    row("GET", f"{P}/policy-comparisons", REVIEWERS),
+    # No such models: refused after the caller was let in.
+    row("POST", f"{P}/policy-comparisons", MANAGERS, COMPARED | {"policy": 999_999}, 400),
+    row("POST", f"{P}/policy-comparisons/along", MANAGERS, COMPARED | {"run": "{run}"}, 400),
     row("GET", f"{P}/ai-judgings", REVIEWERS),
     # No such server: refused after the caller was let in.
     row("POST", f"{P}/ai-judgings", MANAGERS, {"batch": 999_999, "server": "x", "model": "m"}, 400),

@@ -61,7 +61,7 @@ PAGES = {
         *(f"data:{name}" for name in "demonstration texts text imports import datasets".split()),
         *(f"data:{name}" for name in ("dataset", "compare_datasets", "import_bad_rows")),
         *(f"reward_models:{name}" for name in ("list", "reward_model", "serving")),
-        *(f"policies:{name}" for name in ("list", "policy", "serving", "measured")),
+        *(f"policies:{name}" for name in ("list", "policy", "serving", "measured", "comparison")),
     },
     Capability.ANSWER: {"annotation:answer_question"},
     Capability.DECIDE: {
@@ -143,7 +143,10 @@ PAGES = {
             f"policies:{name}"
             for name in "fine_tune pretrain dpo ppo policy_gradient best_of_n merge sample import evaluate".split()
         ),
-        *(f"policies:{name}" for name in ("adopt", "benchmark", "benchmark_files", "judge")),
+        *(
+            f"policies:{name}"
+            for name in ("adopt", "benchmark", "benchmark_files", "judge", "compare", "along")
+        ),
         *(f"reward_models:{name}" for name in ("train", "evaluate")),
     },
 }

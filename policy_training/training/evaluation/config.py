@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions, require_at_least
+from policy_training.training.config import SamplingOptions
 from policy_training.training.judge_config import JudgeOptions
 
 
@@ -42,3 +43,43 @@ class BenchmarkConfig:
             require_at_least("few_shot", self.few_shot, 0)
         require_at_least("batch_size", self.batch_size, 1)
         require_at_least("logged_samples", self.logged_samples, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """Whom the policy is compared with: a policy's folder, a checkpoint of a training that started from the policy, or
+    (neither) whoever gave the answers of inputs/answers.
+    """
+
+    name: str
+    source: ModelSource | None = None
+    checkpoint_path: str = ""
+    step: int | None = None  # of the training
+
+    def __post_init__(self) -> None:
+        if self.source is not None and self.checkpoint_path:
+            raise ValueError(f"{self.name} is a folder and a checkpoint; name one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparePoliciesConfig:
+    """Options of `compare`: a policy and others answer the same prompts; a reward model and a judge say who wins."""
+
+    policy: ModelSource
+    reward_model_path: str
+    others: tuple[Contestant, ...] = ()
+    judge: JudgeOptions = field(default_factory=JudgeOptions)  # without a server no model judges
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    batch: BatchOptions = field(default_factory=BatchOptions)
+    reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
+    logged_samples: int = 8  # prompts whose answers are written to samples.jsonl
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
+
+    def __post_init__(self) -> None:
+        if not self.others:
+            raise ValueError("others is empty; name whom the policy is compared with")
+        if len({other.name for other in self.others}) < len(self.others):
+            raise ValueError("others: two have the same name")
+        require_at_least("logged_samples", self.logged_samples, 0)
+        if self.judge.weight != 1.0:
+            raise ValueError(f"judge.weight is of a reward; here it must stay 1, found {self.judge.weight}")

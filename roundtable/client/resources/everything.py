@@ -26,6 +26,7 @@ from roundtable.client.resources.own_conversations import OwnConversationsResour
 from roundtable.client.resources.own_texts import OwnTextsResource
 from roundtable.client.resources.pay_rate import PayRateResource
 from roundtable.client.resources.policies import PoliciesResource
+from roundtable.client.resources.policy_comparisons import PolicyComparisonsResource
 from roundtable.client.resources.policy_trainings import PolicyTrainingsResource
 from roundtable.client.resources.projects import ProjectsResource
 from roundtable.client.resources.prompt_sets import PromptSetsResource
@@ -79,6 +80,7 @@ class ProjectResources:
         self.own_texts = OwnTextsResource(transport, slug)
         self.pay_rate = PayRateResource(transport, slug)
         self.policies = PoliciesResource(transport, slug)
+        self.policy_comparisons = PolicyComparisonsResource(transport, slug)
         self.policy_trainings = PolicyTrainingsResource(transport, slug)
         self.prompt_sets = PromptSetsResource(transport, slug)
         self.prompts = PromptsResource(transport, slug)

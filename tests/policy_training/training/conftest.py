@@ -18,6 +18,7 @@ from learning.interface.record_schemas import (
     COMPARISONS,
     DEMONSTRATIONS,
     DRAWS,
+    GIVEN_ANSWERS,
     JUDGE_TASKS,
     PROMPTS,
     STORED_CANDIDATES,
@@ -177,6 +178,7 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
         "items": BENCHMARK_ITEMS,
         "candidates": STORED_CANDIDATES,
         "tasks": JUDGE_TASKS,
+        "answers": GIVEN_ANSWERS,
     }
     return RunDirectory.create(
         path,

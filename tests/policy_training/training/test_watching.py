@@ -10,12 +10,19 @@ import pytest
 import torch
 
 from learning.interface.options import UserError, load_options
-from learning.interface.training_options import EvaluationOptions, OptimizerOptions, RuntimeOptions
+from learning.interface.training_options import (
+    EvaluationOptions,
+    ModelSource,
+    OptimizerOptions,
+    RuntimeOptions,
+)
 from learning.run_context import PauseRequested
 from policy_training.training.alarms.alarms import AlarmWatch
 from policy_training.training.alarms.config import AlarmOptions
 from policy_training.training.alarms.steps import compare_ends
 from policy_training.training.config import AdoptConfig
+from policy_training.training.evaluation import compare
+from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from policy_training.training.policy_gradient import recipe as policy_gradient
 from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
 from policy_training.training.ppo import recipe as ppo
@@ -222,6 +229,20 @@ def test_an_alarm_pauses_the_run_which_goes_on_or_ends_before_it(tmp_path, alarm
     assert in_process(adopt, AdoptConfig, adopted)["steps"] == 1
     right = tensors(adopted)
     assert all(torch.equal(left[name], right[name]) for name in left)
+    # And stands beside the start as the policy that was made of it does.
+    beside = ComparePoliciesConfig(
+        policy=alarming.policy.source,
+        reward_model_path=alarming.reward_model_path,
+        others=(
+            Contestant(name="step 1", checkpoint_path=str(best), step=1),
+            Contestant(name="adopted", source=ModelSource(path=str(adopted.path / "model"))),
+        ),
+        batch=alarming.batch,
+    )
+    compared = create_run(tmp_path / "compared", "compare", beside, prompts=rows)
+    one, other = in_process(compare, ComparePoliciesConfig, compared)["others"]
+    assert one["kl"] == other["kl"] > 0 or one["kl"] == other["kl"] < 0
+    assert one["by_reward"] == other["by_reward"] and (one["step"], other["step"]) == (1, None)
     (best / "state.safetensors").write_bytes(b"torn")
     with pytest.raises(UserError, match="cannot be used: state.safetensors is not what was written"):
         in_process(adopt, AdoptConfig, create_run(tmp_path / "torn", "adopt", taken))

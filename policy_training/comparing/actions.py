@@ -1,0 +1,229 @@
+"""A policy compared with others, or with checkpoints of the training that started from it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils.translation import gettext
+
+from annotation.content.held_out import held_out_of
+from annotation.models import PromptSet, Source
+from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.training_options import ModelSource
+from policy_training.comparing.kind import COMPARE, REFERENCE, given_answers
+from policy_training.model_servers import require_known_server
+from policy_training.models import Policy
+from policy_training.run_kinds import POLICY_GRADIENT, PPO
+from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
+from policy_training.training.judge_config import CHAT, JudgeOptions
+from policy_training.training.server_config import ServerOptions
+from rewardmodel.models import RewardModel
+from runs.actions import queue_run
+from runs.errors import BadRunConfig
+from runs.models import Run
+from runs.run_files import checkpoints
+from workspace.config_overrides import apply_overrides
+from workspace.errors import ActionError
+from workspace.models import MAX_OVERLAP, Criterion, Project, User
+
+MAX_OTHERS = 20
+REFERENCE_NAME = "the human reference"
+
+
+def comparison_config(
+    *, server: str = "", model: str = "", question: str = "", assignments: Sequence[str] = ()
+) -> dict[str, Any]:
+    """ComparePoliciesConfig as a mapping without its models; assignments as `--set` has them. Raises ActionError."""
+    plain = ComparePoliciesConfig(
+        policy=ModelSource(path="(filled in)"),
+        reward_model_path="(filled in)",
+        others=(Contestant(name="(filled in)"),),
+        judge=JudgeOptions(server=ServerOptions(protocol=CHAT.protocol)),
+    )
+    config = apply_overrides(options_to_dict(plain), assignments)
+    config["judge"]["server"] |= {"name": server, "model": model}
+    if question:
+        config["judge"]["criterion"] = question
+    return config
+
+
+def compare_policies(
+    *,
+    actor: User,
+    project: Project,
+    policy: Policy,
+    others: Sequence[Policy] = (),
+    sources: Sequence[Source] = (),
+    with_reference: bool = False,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    prompts: int | None = None,
+    criteria: Sequence[Criterion] = (),
+    overlap: int = 1,
+) -> Run:
+    """Queue the comparison of `policy` with other policies, sources of answers from files and what people wrote
+    (`with_reference`), on prompts of the set that no training has seen.
+
+    By a reward model always, by a judge where the config names a server, and by people where `criteria` are given: a
+    batch each, `overlap` people a pair. Raises ActionError.
+    """
+    _require_own(project, [policy, *others, *sources, reward_model, prompt_set, *criteria])
+    if policy in others:
+        raise ActionError(gettext("A policy is not compared with itself."), code="same_policy")
+    if not 1 <= overlap <= MAX_OVERLAP:
+        raise ActionError(
+            gettext("The overlap must be between 1 and %(max_overlap)s people.")
+            % {"max_overlap": MAX_OVERLAP},
+            code="bad_overlap",
+        )
+    asked = [
+        *({"kind": "policy", "policy": other.pk, "name": other.name} for other in others),
+        *({"kind": "source", "source": source.pk, "name": source.name} for source in sources),
+        *([{"kind": REFERENCE, "name": REFERENCE_NAME}] if with_reference else []),
+    ]
+    chosen = _held_out(prompt_set, prompts)
+    for other in asked:
+        if other["kind"] != "policy" and not given_answers(chosen, other):
+            raise ActionError(
+                gettext("“%(name)s” has no answer to any of these prompts.") % {"name": other["name"]},
+                code="no_answers",
+            )
+    paths = {other.pk: str(other.artifact.absolute_path) for other in others}
+    contestants = [
+        Contestant(
+            name=other["name"],
+            source=ModelSource(path=paths[other["policy"]]) if other["kind"] == "policy" else None,
+        )
+        for other in asked
+    ]
+    return _queue(
+        actor, project, policy, reward_model, prompt_set, config, contestants,
+        title=f"Compare {policy.name} with {', '.join(other['name'] for other in asked)}",
+        parameters={
+            "others": asked,
+            "prompt_ids": [prompt.external_id for prompt in chosen],
+            "criteria": [criterion.pk for criterion in criteria],
+            "overlap": overlap,
+        },
+    )  # fmt: skip
+
+
+def evaluate_along_run(
+    *,
+    actor: User,
+    project: Project,
+    run: Run,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    prompts: int | None = None,
+) -> Run:
+    """Queue the comparison of every kept checkpoint of a training, and of the policy that it made, with the policy that
+    it started from: win rate, reward and KL over steps (Secrets of RLHF I, figure 4). Raises ActionError.
+    """
+    _require_own(project, [run, reward_model, prompt_set])
+    if run.kind not in (PPO.name, POLICY_GRADIENT.name):
+        raise ActionError(
+            gettext("Checkpoints are evaluated of runs of PPO and of policy gradients."), code="wrong_kind"
+        )
+    start = Policy.objects.filter(project=project, pk=run.parameters.get("parent")).first()
+    if start is None:
+        raise ActionError(gettext("The policy that the run started from is gone."), code="no_policy")
+    found = sorted(checkpoints(run), key=lambda checkpoint: checkpoint.step)
+    contestants = [
+        Contestant(name=f"step {checkpoint.step}", checkpoint_path=str(checkpoint.path), step=checkpoint.step)
+        for checkpoint in found
+    ]
+    made = Policy.objects.filter(produced_by=run).first()
+    steps = int(made.report.get("steps") or 0) if made else 0
+    if made is not None and steps not in {checkpoint.step for checkpoint in found}:
+        contestants.append(
+            Contestant(name=made.name, source=ModelSource(path=str(made.artifact.absolute_path)), step=steps)
+        )
+    if not contestants:
+        raise ActionError(
+            gettext("The run has no checkpoint: it keeps its last ones (runtime.keep_checkpoints)."),
+            code="no_checkpoint",
+        )
+    return _queue(
+        actor, project, start, reward_model, prompt_set, config, contestants[-MAX_OTHERS:],
+        title=f"Evaluate along “{run.title}”",
+        parameters={
+            "others": [
+                {"kind": "checkpoint", "name": one.name, "step": one.step} for one in contestants[-MAX_OTHERS:]
+            ],
+            "of_run": run.pk,
+            "prompt_ids": [prompt.external_id for prompt in _held_out(prompt_set, prompts)],
+            "criteria": [],
+            "overlap": 1,
+        },
+    )  # fmt: skip
+
+
+def _require_own(project: Project, instances: Sequence[Any]) -> None:
+    for instance in instances:
+        if instance.project_id != project.pk:
+            raise ActionError(
+                gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
+                code="wrong_project",
+            )
+
+
+def _held_out(prompt_set: PromptSet, prompts: int | None) -> list[Any]:
+    if prompts is not None and prompts < 1:
+        raise ActionError(gettext("The number of prompts must be at least 1."), code="no_prompts")
+    chosen = list(held_out_of(prompt_set).order_by("pk")[:prompts])
+    if not chosen:
+        raise ActionError(
+            gettext(
+                "No prompt of “%(name)s” is held out from training. Take a set kept for evaluation, or one with "
+                "prompts of the validation or test side."
+            )
+            % {"name": prompt_set.name},
+            code="no_prompts",
+        )
+    return chosen
+
+
+def _queue(
+    actor: User,
+    project: Project,
+    policy: Policy,
+    reward_model: RewardModel,
+    prompt_set: PromptSet,
+    config: Mapping[str, Any],
+    contestants: Sequence[Contestant],
+    *,
+    title: str,
+    parameters: Mapping[str, Any],
+) -> Run:
+    if not 1 <= len(contestants) <= MAX_OTHERS:
+        raise ActionError(
+            gettext("Name one to %(most)s others to compare with.") % {"most": MAX_OTHERS}, code="no_others"
+        )
+    if len({one.name for one in contestants}) < len(contestants):
+        raise ActionError(gettext("Two of the others have the same name."), code="same_name")
+    filled = {
+        **config,
+        "policy": {"path": str(policy.artifact.absolute_path)},
+        "reward_model_path": str(reward_model.artifact.absolute_path),
+        "others": [options_to_dict(one) for one in contestants],
+    }
+    try:
+        options = load_options(ComparePoliciesConfig, filled)
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error
+    require_known_server({"name": options.judge.server.name})
+    return queue_run(
+        actor=actor,
+        project=project,
+        kind=COMPARE,
+        title=title[:200],
+        config=filled,
+        parameters={
+            "policy": policy.pk,
+            "reward_model": reward_model.pk,
+            "prompt_set": prompt_set.name,
+            **parameters,
+        },
+    )

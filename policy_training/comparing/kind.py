@@ -1,0 +1,190 @@
+"""The run kind of policies beside each other: answers, scores, verdicts, and batches that people compare them in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils.translation import gettext, gettext_noop
+
+from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
+from annotation.content.actions import NewResponse, add_responses, get_or_create_source
+from annotation.models import Demonstration, Prompt, Response, Source, Task
+from annotation.records import prompt_rows
+from learning.interface.messages import answer_key
+from learning.interface.model_servers import VARIABLES as MODEL_SERVER_VARIABLES
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import GIVEN_ANSWERS, PROMPTS, SAMPLED_RESPONSES
+from policy_training.judging.kind import response_text
+from policy_training.models import Policy, PolicyComparison
+from policy_training.training.evaluation.config import ComparePoliciesConfig
+from runs.models import Run
+from runs.run_kinds import RunKind
+from workspace.errors import ActionError
+from workspace.models import Criterion
+from workspace.naming import unique_name
+
+REFERENCE = "reference"  # demonstrations: what people wrote
+
+
+def given_answers(
+    run_prompts: Sequence[Prompt], other: Mapping[str, Any]
+) -> dict[int, Response | Demonstration]:
+    """Prompt key -> its first answer of a person (a demonstration) or of a source of files."""
+    keys = [prompt.pk for prompt in run_prompts]
+    found: dict[int, Response | Demonstration] = {}
+    rows: Any
+    if other["kind"] == REFERENCE:
+        rows = Demonstration.objects.filter(prompt__in=keys)
+    else:
+        rows = Response.objects.filter(prompt__in=keys, source=other["source"], taken_back=False)
+    for row in rows.order_by("pk"):
+        found.setdefault(row.prompt_id, row)
+    return found
+
+
+def _text(answer: Response | Demonstration) -> str:
+    return answer.response_text if isinstance(answer, Demonstration) else response_text(answer)
+
+
+def _prompts(run: Run) -> list[Prompt]:
+    """In the run's order, without those whose import was taken back meanwhile."""
+    ids = run.parameters["prompt_ids"]
+    rows = {
+        prompt.external_id: prompt
+        for prompt in Prompt.objects.filter(project=run.project, external_id__in=ids)
+    }
+    return [rows[prompt_id] for prompt_id in ids if prompt_id in rows]
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    prompts = _prompts(run)
+    if not prompts:
+        raise ActionError(gettext("All prompts of this run were taken back."), code="no_prompts")
+    inputs: dict[str, Any] = {
+        "prompts": (
+            list(prompt_rows(run.project, prompt_ids=[prompt.external_id for prompt in prompts])),
+            PROMPTS,
+        )
+    }
+    ids = {prompt.pk: prompt.external_id for prompt in prompts}
+    answers = [
+        {"contestant": number, "prompt_id": ids[key], "text": _text(answer)}
+        for number, other in enumerate(run.parameters["others"])
+        if other["kind"] in (REFERENCE, "source")
+        for key, answer in given_answers(prompts, other).items()
+    ]
+    if answers:
+        inputs["answers"] = (answers, GIVEN_ANSWERS)
+    return inputs
+
+
+def _save(run: Run, result: Mapping[str, Any]) -> None:
+    if PolicyComparison.objects.filter(produced_by=run).exists():
+        return
+    parameters = run.parameters
+    comparison = PolicyComparison.objects.create(
+        project=run.project,
+        policy_id=parameters["policy"],
+        reward_model_id=parameters["reward_model"],
+        prompt_set=parameters["prompt_set"],
+        of_run_id=parameters.get("of_run"),
+        produced_by=run,
+        report=dict(result),
+    )
+    if parameters["criteria"]:
+        tasks = _tasks(run)
+        for criterion in Criterion.objects.filter(project=run.project, pk__in=parameters["criteria"]):
+            comparison.batches.add(_batch(run, criterion, tasks)) if tasks else None
+
+
+def _tasks(run: Run) -> list[NewTask]:
+    """Of each other the pairs of answers that differ."""
+    prompts = _prompts(run)
+    policy = Policy.objects.select_related("source").get(pk=run.parameters["policy"])
+    own = _responses(run, prompts, -1, policy.source)
+    tasks = []
+    for number, other in enumerate(run.parameters["others"]):
+        if other["kind"] == "policy":
+            source = Policy.objects.select_related("source").get(pk=other["policy"]).source
+            theirs = _responses(run, prompts, number, source)
+        else:
+            theirs = _given_responses(run, prompts, other)
+        tasks += [
+            NewTask(
+                prompt=prompt,
+                responses=[own[prompt.pk], theirs[prompt.pk]],
+                purpose=Task.Purpose.HEAD_TO_HEAD,
+            )
+            for prompt in prompts
+            if prompt.pk in own
+            and prompt.pk in theirs
+            and answer_key(own[prompt.pk].answer) != answer_key(theirs[prompt.pk].answer)
+        ]
+    return tasks
+
+
+def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source) -> dict[int, Response]:
+    known = {prompt.external_id: prompt for prompt in prompts}
+    rows = [
+        NewResponse(
+            prompt=known[row["prompt_id"]],
+            source=source,
+            text=row["text"],
+            response_id=f"comparison-{run.pk}-{row['response_id']}",
+            sampling=row["sampling"],
+            token_ids=row["token_ids"],
+            logprobs=row["logprobs"],
+            ended=row["ended"],
+        )
+        for row in read_records(run.path / "answers" / f"{number}.parquet", SAMPLED_RESPONSES)
+        if row["prompt_id"] in known
+    ]
+    stored = add_responses(actor=run.requested_by, project=run.project, rows=rows)
+    return {response.prompt_id: response for response in stored}
+
+
+def _given_responses(run: Run, prompts: Sequence[Prompt], other: Mapping[str, Any]) -> dict[int, Response]:
+    given = given_answers(prompts, other)
+    if other["kind"] != REFERENCE:
+        return {key: answer for key, answer in given.items() if isinstance(answer, Response)}
+    source = get_or_create_source(
+        actor=run.requested_by, project=run.project, kind=Source.Kind.REFERENCE, name="demonstrations"
+    )
+    rows = [
+        NewResponse(
+            prompt=prompt,
+            source=source,
+            text=_text(given[prompt.pk]),
+            turns=given[prompt.pk].turns,
+            response_id=f"demonstration-{given[prompt.pk].pk}",
+        )
+        for prompt in prompts
+        if prompt.pk in given
+    ]
+    stored = add_responses(actor=run.requested_by, project=run.project, rows=rows)
+    return {response.prompt_id: response for response in stored}
+
+
+def _batch(run: Run, criterion: Criterion, tasks: Sequence[NewTask]) -> Any:
+    policy = Policy.objects.get(pk=run.parameters["policy"])
+    wanted = f"{policy.name} compared, {criterion.name}"[:110]
+    batch = create_batch(
+        actor=run.requested_by,
+        project=run.project,
+        criterion=criterion,
+        name=unique_name(run.project.batches.all(), wanted),
+        responses_per_task=2,
+        overlap=run.parameters["overlap"],
+    )
+    add_tasks(actor=run.requested_by, batch=batch, tasks=list(tasks))
+    return open_batch(actor=run.requested_by, batch=batch)
+
+
+COMPARE = RunKind(
+    name="policy.compare",
+    label=gettext_noop("Comparison of policies"),
+    command="policy_training.training.evaluation.compare",
+    build_inputs=_inputs,
+    save_result=_save,
+    options=ComparePoliciesConfig,
+    environment=MODEL_SERVER_VARIABLES,
+)

@@ -1,0 +1,220 @@
+"""Comparisons as their page shows them: a table, stacked bars, and curves over the steps of a training."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext
+
+from annotation.models import Judgment, TaskResponse
+from learning.interface.proportions import wilson_interval
+from policy_training.models import PolicyComparison
+from workspace.models import User
+
+WIDTH, HEIGHT = 100.0, 60.0
+MAX_JUDGMENTS = 20_000  # that a page counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """Of prompts (or of people's judgments) won, tied and lost; places are of a picture 100 wide."""
+
+    by: str
+    win: int
+    tie: int
+    lose: int
+    unclear: int = 0
+    tags: Sequence[tuple[str, "Verdicts"]] = ()
+
+    @property
+    def total(self) -> int:
+        return self.win + self.tie + self.lose
+
+    @property
+    def share(self) -> float:
+        """Percent; a tie is half a win."""
+        return 100 * (self.win + self.tie / 2) / self.total if self.total else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, in percent, by Wilson's formula over what was drawn, the prompts."""
+        low, high = wilson_interval(self.win + self.tie / 2, self.total)
+        return 100 * low, 100 * high
+
+    @property
+    def said(self) -> str:
+        if not self.total:
+            return ""
+        low, high = self.interval
+        return gettext("%(share)s %% (%(low)s to %(high)s %%)") % {
+            "share": f"{self.share:.0f}", "low": f"{low:.0f}", "high": f"{high:.0f}"
+        }  # fmt: skip
+
+    @property
+    def places(self) -> dict[str, str]:
+        whole = self.total or 1
+        win, tie = 100 * self.win / whole, 100 * self.tie / whole
+        lose = 100 * self.lose / whole
+        return {
+            "win": f"{win:.2f}",
+            "tie_x": f"{win:.2f}",
+            "tie": f"{tie:.2f}",
+            "lose_x": f"{win + tie:.2f}",
+            "lose": f"{lose:.2f}",
+        }
+
+    def turned(self) -> "Verdicts":
+        """The other's wins."""
+        return Verdicts(
+            by=self.by,
+            win=self.lose,
+            tie=self.tie,
+            lose=self.win,
+            unclear=self.unclear,
+            tags=[(tag, own.turned()) for tag, own in self.tags],
+        )
+
+
+def _verdicts(by: str, counts: Mapping[str, Any] | None) -> Verdicts | None:
+    if not counts:
+        return None
+    return Verdicts(
+        by=by,
+        **{name: int(counts[name]) for name in ("win", "tie", "lose")},
+        unclear=int(counts.get("unclear") or 0),
+        tags=[
+            (tag, Verdicts(by=by, **{name: int(own[name]) for name in ("win", "tie", "lose")}))
+            for tag, own in sorted((counts.get("by_tag") or {}).items())
+        ],
+    )
+
+
+def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdicts]:
+    """(the other's name, criterion) -> what people said of the pairs, each judgment for itself."""
+    names = {}
+    for other in comparison.produced_by.parameters["others"]:
+        names[other["kind"], other.get("policy") or other.get("source")] = other["name"]
+    found: dict[tuple[str, str], Counter[str]] = {}
+    by_tag: dict[tuple[str, str], dict[str, Counter[str]]] = {}
+    own = comparison.policy.source_id
+    for batch in comparison.batches.select_related("criterion").order_by("pk"):
+        rows = (
+            Judgment.objects.counted()
+            .in_batch(batch)
+            .of_annotator_kinds(User.Kind.PERSON)
+            .values_list("task_id", "tiers", "task__prompt__tags")
+        )[:MAX_JUDGMENTS]
+        judged = list(rows)
+        shown: dict[int, dict[int, tuple[int, str, int | None]]] = {}
+        responses = TaskResponse.objects.filter(task__batch=batch).values_list(
+            "task_id", "response_id", "response__source_id", "response__source__kind",
+            "response__source__policy",
+        )  # fmt: skip
+        for task, response, source, kind, policy in responses:
+            shown.setdefault(task, {})[response] = (source, kind, policy)
+        for task, tiers, tags in judged:
+            source, kind, policy = next((one for one in shown[task].values() if one[0] != own), (0, "", None))
+            key = ("reference", None) if kind == "reference" else (
+                ("policy", policy) if policy is not None else ("source", source)
+            )  # fmt: skip
+            if key not in names:
+                continue
+            said = "tie" if len(tiers) == 1 else "win" if shown[task][tiers[0][0]][0] == own else "lose"
+            place = (names[key], batch.criterion.name)
+            found.setdefault(place, Counter())[said] += 1
+            for tag in set(tags or ()):
+                by_tag.setdefault(place, {}).setdefault(tag, Counter())[said] += 1
+
+    def verdicts(by: str, counts: Counter[str], tags: Sequence[tuple[str, Verdicts]] = ()) -> Verdicts:
+        return Verdicts(by=by, win=counts["win"], tie=counts["tie"], lose=counts["lose"], tags=tags)
+
+    return {
+        (name, criterion): verdicts(
+            gettext("people, on %(criterion)s") % {"criterion": criterion},
+            counts,
+            [
+                (tag, verdicts("", own_counts))
+                for tag, own_counts in sorted(by_tag.get((name, criterion), {}).items())
+            ],
+        )
+        for (name, criterion), counts in found.items()
+    }
+
+
+def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
+    """One for each other: its name, its figures, and verdicts by reward, judge and people. Of a training the wins are
+    the checkpoint's, else the policy's.
+    """
+    people = people_verdicts(comparison) if comparison.of_run_id is None else {}
+    rows = []
+    for other in comparison.report.get("others", []):
+        found = [
+            _verdicts(gettext("reward model"), other.get("by_reward")),
+            _verdicts(gettext("judge"), other.get("by_judge")),
+            *(own for (name, _), own in sorted(people.items()) if name == other["name"]),
+        ]
+        verdicts = [one for one in found if one is not None]
+        if comparison.of_run_id is not None:
+            verdicts = [one.turned() for one in verdicts]
+        rows.append(
+            {
+                "name": other["name"],
+                "step": other.get("step"),
+                "score": other["score"],
+                "kl": other.get("kl"),
+                "prompts": other["prompts"],
+                "difference": other.get("difference"),
+                "verdicts": verdicts,
+            }
+        )
+    return rows
+
+
+def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Curves over the steps of the training: win rate against the start by each judge, reward, KL."""
+    steps = [row["step"] or 0 for row in rows]
+    series: list[tuple[str, list[tuple[float, float]], tuple[float, float] | None, int]] = []
+    for place, label in enumerate((gettext("reward model"), gettext("judge"))):
+        points = [
+            (step, row["verdicts"][place].share)
+            for step, row in zip(steps, rows, strict=True)
+            if len(row["verdicts"]) > place and row["verdicts"][place].total
+        ]
+        if points:
+            title = gettext("Win rate against the start by the %(by)s, percent") % {"by": label}
+            series.append((title, [(0, 50.0), *points], (0.0, 100.0), 0))
+    start = comparison.report.get("policy", {}).get("score")
+    scores = [(step, row["score"]) for step, row in zip(steps, rows, strict=True)]
+    series.append((gettext("Mean reward"), [*([(0, start)] if start is not None else []), *scores], None, 2))
+    kls = [(step, row["kl"]) for step, row in zip(steps, rows, strict=True) if row["kl"] is not None]
+    series.append((gettext("KL to the start, nats an answer"), [(0, 0.0), *kls], None, 2))
+    last = max(steps, default=0) or 1
+    return [_picture(title, points, last, scale, digits) for title, points, scale, digits in series if points]
+
+
+def _picture(
+    title: str,
+    points: Sequence[tuple[float, float]],
+    last: float,
+    scale: tuple[float, float] | None,
+    digits: int,
+) -> dict[str, Any]:
+    values = [value for _, value in points]
+    low, high = scale or (min(values), max(values))
+    wide = (high - low) or 1.0
+
+    def place(step: float, value: float) -> tuple[str, str]:
+        return f"{2 + 96 * step / last:.2f}", f"{HEIGHT - 3 - (HEIGHT - 6) * (value - low) / wide:.2f}"
+
+    places = [place(*point) for point in points]
+    return {
+        "title": title,
+        "line": " ".join(f"{x},{y}" for x, y in places),
+        "middle": place(0, 50.0)[1] if scale else "",
+        "first": f"{values[0]:.{digits}f}",
+        "last": f"{values[-1]:.{digits}f}",
+        "low": f"{low:.{digits}f}",
+        "high": f"{high:.{digits}f}",
+        "last_step": int(last),
+    }

@@ -1,0 +1,73 @@
+"""Pages that compare policies: the two forms, and what came of one."""
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from policy_training.comparing.actions import compare_policies, evaluate_along_run
+from policy_training.comparing.forms import AlongRunForm, CompareForm, preview_comparison
+from policy_training.comparing.presentation import along_pictures, comparison_rows
+from policy_training.models import PolicyComparison
+from runs.access import access_run
+from runs.models import Run
+from runs.option_forms.pages import run_form_page
+from workspace.requests import ProjectRequest, project_view
+from workspace.roles import Capability
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def compare(request: ProjectRequest) -> HttpResponse:
+    return run_form_page(
+        request,
+        CompareForm,
+        template="policy_training/compare.html",
+        start=compare_policies,
+        preview=preview_comparison,
+        context={"heading": gettext("Compare policies")},
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@project_view(Capability.MANAGE)
+def along(request: ProjectRequest, run: int) -> HttpResponse:
+    found = access_run(request.project, run)
+
+    def start(**asked: Any) -> Run:
+        return evaluate_along_run(run=found, **asked)
+
+    return run_form_page(
+        request,
+        AlongRunForm,
+        template="policy_training/compare.html",
+        start=start,
+        preview=preview_comparison,
+        context={"heading": gettext("Evaluate along a training"), "of_run": found},
+    )
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
+    rows = PolicyComparison.objects.filter(project=request.project)
+    found = get_object_or_404(
+        rows.select_related("policy__source", "reward_model", "of_run", "produced_by"), pk=pk
+    )
+    if not isinstance(found.report.get("others"), list):
+        raise Http404("No such comparison.")
+    compared = comparison_rows(found)
+    context = {
+        "comparison": found,
+        "rows": compared,
+        "pictures": along_pictures(found, compared) if found.of_run_id else [],
+        "judge": found.report.get("judge"),
+        "batches": found.batches.select_related("criterion").order_by("pk"),
+    }
+    return render(request, "policy_training/comparison.html", context)

@@ -1,0 +1,31 @@
+"""manage.py evaluate_along PROJECT RUN --reward-model NAME --prompt-set NAME"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from policy_training.comparing.actions import evaluate_along_run
+from policy_training.management.comparing import add_measuring_arguments, measuring_options
+from runs.models import Run
+from workspace.commands import ProjectCommand
+from workspace.errors import ActionError
+from workspace.models import Project, User
+
+
+class Command(ProjectCommand):
+    help = (
+        "Queue the comparison of a training's kept checkpoints with the policy that it started from: win rate, reward "
+        "and KL over its steps; a worker executes it."
+    )
+
+    def add_command_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("number", type=int, help="of the run, as its page's address has it")
+        add_measuring_arguments(parser)
+
+    def run(self, *, actor: User, project: Project, **options: Any) -> None:
+        found = Run.objects.filter(project=project, pk=options["number"]).first()
+        if found is None:
+            raise ActionError(f"The project has no run {options['number']}.", code="no_run")
+        run = evaluate_along_run(
+            actor=actor, project=project, run=found, **measuring_options(project, options)
+        )
+        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

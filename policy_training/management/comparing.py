@@ -1,0 +1,46 @@
+"""What the commands that compare policies ask: by which reward model and judge, on which prompts."""
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from policy_training.comparing.actions import comparison_config
+from workspace.errors import ActionError
+from workspace.models import Project
+
+
+def add_measuring_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--reward-model", required=True, metavar="NAME")
+    parser.add_argument("--prompt-set", required=True, metavar="NAME")
+    parser.add_argument(
+        "--prompts", type=int, help="how many of its prompts that no training has seen (default: all)"
+    )
+    parser.add_argument("--server", default="", metavar="NAME", help="of a judge (default: no judge)")
+    parser.add_argument("--model", default="", help="the judge's, as the server calls it")
+    parser.add_argument("--question", default="", help="what the judge is asked")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
+
+
+def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of both actions. Raises ActionError."""
+    reward_model = project.reward_models.filter(name=options["reward_model"]).first()
+    if reward_model is None:
+        raise ActionError(
+            f"The project has no reward model “{options['reward_model']}”.", code="no_reward_model"
+        )
+    prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
+    if prompt_set is None:
+        raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+    if bool(options["server"]) != bool(options["model"]):
+        raise ActionError("A judge is a server and a model: give both, or neither.", code="no_judge")
+    return {
+        "reward_model": reward_model,
+        "prompt_set": prompt_set,
+        "prompts": options["prompts"],
+        "config": comparison_config(
+            server=options["server"],
+            model=options["model"],
+            question=options["question"],
+            assignments=options["set"],
+        ),
+    }

@@ -1,0 +1,107 @@
+"""Policy comparisons. Written by roundtable.generation from the API's schema: do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
+
+from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import OneRun
+from roundtable.operations import Operation
+
+
+class AlongBodyRequest(TypedDict):
+    settings: NotRequired[dict[str, Any]]
+    reward_model: int
+    prompt_set: int
+    prompts: NotRequired[int]
+    server: NotRequired[str]
+    model: NotRequired[str]
+    question: NotRequired[str]
+    run: int
+
+
+class CompareBodyRequest(TypedDict):
+    settings: NotRequired[dict[str, Any]]
+    reward_model: int
+    prompt_set: int
+    prompts: NotRequired[int]
+    server: NotRequired[str]
+    model: NotRequired[str]
+    question: NotRequired[str]
+    policy: int
+    others: NotRequired[list[int]]
+    sources: NotRequired[list[int]]
+    with_reference: NotRequired[bool]
+    criteria: NotRequired[list[str]]
+    overlap: NotRequired[int]
+
+
+class PolicyComparison(TypedDict):
+    id: int
+    policy: int
+    reward_model: int
+    prompt_set: str
+    of_run: int | None
+    run: int
+    batches: list[int]
+    report: Any
+    created_at: str
+
+
+class ListPolicyComparisonsQuery(TypedDict):
+    limit: NotRequired[int]
+    of_run: NotRequired[int]
+    order: NotRequired[Literal["-id", "id"]]
+    policy: NotRequired[int]
+
+
+class PolicyComparisonsResource(Resource):
+    def list(self, **query: Unpack[ListPolicyComparisonsQuery]) -> Pages[PolicyComparison]:
+        """Policies beside others on the same prompts, and trainings along their checkpoints."""
+        return cast(
+            Pages[PolicyComparison],
+            self.perform(
+                Operation(
+                    "list_policy_comparisons", "GET", "/projects/{slug}/policy-comparisons", answer="page"
+                ),
+                {},
+                query=cast(Mapping[str, Any], query),
+            ),
+        )
+
+    def create(self, *, idempotency_key: str | None = None, **body: Unpack[CompareBodyRequest]) -> OneRun:
+        """Queue the comparison of a policy with others, by a reward model, a judge and people."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_comparisons",
+                    "POST",
+                    "/projects/{slug}/policy-comparisons",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )
+
+    def along(self, *, idempotency_key: str | None = None, **body: Unpack[AlongBodyRequest]) -> OneRun:
+        """Queue the comparison of a training's checkpoints with the policy that it started from."""
+        return cast(
+            OneRun,
+            self.perform(
+                Operation(
+                    "post_policy_comparisons_along",
+                    "POST",
+                    "/projects/{slug}/policy-comparisons/along",
+                    answer="json",
+                    keyed=True,
+                ),
+                {},
+                key=idempotency_key,
+                body=body,
+            ),
+        )

@@ -1,0 +1,243 @@
+"""Policies beside each other: page, command and API ask for the same, people compare the same answers, and what came of
+it stands on one page; a training's checkpoints likewise.
+"""
+
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from annotation.content.actions import (
+    NewDemonstration,
+    NewResponse,
+    add_demonstrations,
+    add_responses,
+    get_or_create_source,
+)
+from annotation.models import Prompt, Task
+from learning.interface.record_files import write_records
+from learning.interface.record_schemas import SAMPLED_RESPONSES
+from policy_training.comparing import actions
+from policy_training.comparing.kind import COMPARE
+from policy_training.models import PolicyComparison
+from runs.models import Run
+from tests.annotation.datasets.conftest import judge_all
+from tests.policy_training.test_commands import refused
+from tests.policy_training.test_forms import same, shown, started
+from tests.policy_training.test_merging import other  # noqa: F401
+from tests.policy_training.training.conftest import reward_model_path  # noqa: F401
+from tests.rewardmodel.test_actions import judge  # noqa: F401
+from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+ADDRESS = "/api/v1/projects/kitchen/policy-comparisons"
+
+
+@pytest.fixture
+def prompt_set(project, write_rows):
+    rows = [
+        {"prompt": f"Which animal is {n}?", "split": "test", "tags": ["odd" if n % 2 else "even"]}
+        for n in range(3)
+    ]
+    call_command(
+        "import_prompts", "kitchen", write_rows(rows, "asked.jsonl"), "--prompt-set", "asked", verbosity=0
+    )
+    return project.prompt_sets.get(name="asked")
+
+
+@pytest.fixture
+def given(project, max_, prompt_set):
+    """An outside model's answers to two prompts, and what a person wrote to the third."""
+    source = get_or_create_source(actor=max_, project=project, kind="import", name="outside-1")
+    prompts = list(Prompt.objects.filter(prompt_sets=prompt_set).order_by("pk"))
+    rows = [NewResponse(prompt=prompt, source=source, text="A fox.") for prompt in prompts[:2]]
+    add_responses(actor=max_, project=project, rows=rows)
+    demonstration = NewDemonstration(prompt=prompts[2], text="An owl.")
+    add_demonstrations(actor=max_, project=project, rows=[demonstration])
+    return source
+
+
+def test_page_command_and_api_ask_for_the_same(
+    client, policy, other, model, project, prompt_set, given, criterion, max_, settings  # noqa: F811
+):  # fmt: skip
+    settings.MODEL_SERVERS = {"toy": "http://127.0.0.1:9/v1"}
+    client.force_login(max_)
+    address = reverse("policies:compare", args=["kitchen"])
+    asked = shown(client, address, policy=policy.pk, reward_model=model.pk, prompt_set=prompt_set.pk) | {
+        "others": [other.pk], "sources": [given.pk], "with_reference": "on", "criteria": [criterion.pk],
+        "overlap": "2", "server": "toy", "model": "judge-1", "judge.repeats": "2",
+    }  # fmt: skip
+    assert ">3<" in client.get(address, asked | {"part": "preview"}).content.decode()
+    run = started(client.post(address, asked))
+    call_command(
+        "compare_policies", "kitchen", "tiny", "--with", other.name, "--sources", "outside-1", "--with-reference",
+        "--criteria", criterion.name, "--overlap", "2", "--reward-model", model.name, "--prompt-set", "asked",
+        "--server", "toy", "--model", "judge-1", "--set", "judge.repeats=2", stdout=StringIO(),
+    )  # fmt: skip
+    assert same(run, Run.objects.latest("pk"))
+    body = {
+        "policy": policy.pk, "others": [other.pk], "sources": [given.pk], "with_reference": True, "overlap": 2,
+        "criteria": [criterion.name], "reward_model": model.pk, "prompt_set": prompt_set.pk, "server": "toy",
+        "model": "judge-1", "settings": {"judge.repeats": 2},
+    }  # fmt: skip
+    answer = client.post(ADDRESS, body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    assert same(run, Run.objects.latest("pk"))
+    assert client.get(address, {"run": run.pk}).context["form"]["others"].value() == [other.pk]
+    inputs = COMPARE.build_inputs(run)
+    assert [(row["contestant"], row["text"]) for row in inputs["answers"][0]] == [
+        (1, "A fox."), (1, "A fox."), (2, "An owl."),
+    ]  # fmt: skip
+    assert client.post(address, asked | {"model": ""}).status_code == 422
+    assert client.post(address, asked | {"others": [policy.pk]}).status_code == 422
+    nobody = {"others": [], "sources": [], "with_reference": "", "model": "", "server": ""}
+    page = client.post(address, asked | nobody)
+    assert page.status_code == 422 and "one to 20 others" in page.content.decode()
+    assert "No file has brought answers of “x”" in refused(
+        "compare_policies",
+        "kitchen",
+        "tiny",
+        "--sources",
+        "x",
+        "--reward-model",
+        model.name,
+        "--prompt-set",
+        "asked",
+    )
+
+
+def counts(win, tie, lose, **further):
+    return {"win": win, "tie": tie, "lose": lose, "by_tag": {}} | further
+
+
+def finished(run, tmp_path, settings, texts):
+    """The run's folder as the program leaves it: `texts` of each policy's answers."""
+    run.directory = f"compared-{run.pk}"
+    run.save()
+    folder = run.path / "answers"
+    folder.mkdir(parents=True)
+    for number, said in texts.items():
+        rows = [
+            {
+                "response_id": f"{number}-{prompt_id}", "prompt_id": prompt_id,
+                "prompt": [{"role": "user", "content": "?"}], "text": text, "source": "policy", "policy": None,
+                "sampling": None, "ended": True, "created_at": "2026-01-01T00:00:00+00:00", "turns": None,
+                "token_ids": [1], "logprobs": [-1.0],
+            }
+            for prompt_id, text in said.items()
+        ]  # fmt: skip
+        write_records(folder / f"{number}.parquet", rows, SAMPLED_RESPONSES)
+
+
+def test_people_compare_the_same_answers_and_all_stands_on_one_page(
+    client, policy, other, model, project, prompt_set, given, criterion, max_, ruth, ada, tmp_path, settings  # noqa: F811
+):  # fmt: skip
+    run = actions.compare_policies(
+        actor=max_, project=project, policy=policy, others=[other], sources=[given], with_reference=True,
+        reward_model=model, prompt_set=prompt_set, config=actions.comparison_config(), criteria=[criterion],
+    )  # fmt: skip
+    ids = run.parameters["prompt_ids"]
+    theirs = dict(zip(ids, ("one", "two", "three"), strict=True))
+    finished(
+        run, tmp_path, settings, {-1: theirs | {ids[0]: "same"}, 0: theirs | {ids[0]: "same", ids[1]: "II"}}
+    )
+    shared = {"score": 1.0, "prompts": 3, "step": None}
+    report = {
+        "policy": {"score": 1.5},
+        "others": [
+            {"name": other.name, "kl": 2.0, "by_reward": counts(2, 0, 1, by_tag={"odd": counts(1, 0, 0)}),
+             "by_judge": counts(1, 1, 0, unclear=1)} | shared,
+            {"name": "outside-1", "by_reward": counts(0, 0, 2), "by_judge": None} | shared,
+            {"name": actions.REFERENCE_NAME, "by_reward": counts(0, 1, 0), "by_judge": None} | shared,
+        ],
+    }  # fmt: skip
+    for _ in range(2):  # a worker may be told twice
+        COMPARE.save_result(run, report)
+    comparison = PolicyComparison.objects.get()
+    [batch] = comparison.batches.all()
+    tasks = list(batch.tasks.order_by("pk"))
+    # The answers that are the same are shown to nobody: one pair of policies, two with the outside model, one person's.
+    assert len(tasks) == 4 and {task.purpose for task in tasks} == {Task.Purpose.HEAD_TO_HEAD}
+    own = policy.source_id
+    said = []
+    for task in tasks:
+        places = list(task.task_responses.order_by("position").values_list("response__source", flat=True))
+        mine = places.index(own)
+        said.append(
+            (
+                task,
+                ada,
+                [[mine], [1 - mine]] if task != tasks[0] else [[0, 1]],
+                [1] if task != tasks[0] else [],
+            )
+        )
+    judge_all(max_, batch, said)
+    client.force_login(ruth)
+    address = reverse("policies:comparison", args=["kitchen", comparison.pk])
+    page = client.get(address)
+    rows = {row["name"]: row["verdicts"] for row in page.context["rows"]}
+    found = {
+        name: [(one.win, one.tie, one.lose, one.unclear) for one in verdicts]
+        for name, verdicts in rows.items()
+    }
+    assert found == {
+        other.name: [(2, 0, 1, 0), (1, 1, 0, 1), (0, 1, 0, 0)],
+        "outside-1": [(0, 0, 2, 0), (2, 0, 0, 0)],
+        actions.REFERENCE_NAME: [(0, 1, 0, 0), (1, 0, 0, 0)],
+    }
+    assert [tag for tag, _ in rows["outside-1"][1].tags] == ["even", "odd"]
+    text = page.content.decode()
+    # (2 + 0) / 3, Wilson 1927.
+    assert "67 % (21 to 94 %)" in text and f"people, on {criterion.name}" in text and batch.name in text
+    assert address in client.get(reverse("policies:policy", args=["kitchen", policy.pk])).content.decode()
+    row = client.get(ADDRESS, {"policy": policy.pk}).json()["results"][0]
+    assert row["batches"] == [batch.pk] and row["report"]["others"][0]["by_judge"]["unclear"] == 1
+    assert client.get(reverse("policies:comparison", args=["kitchen", 999])).status_code == 404
+
+
+def test_a_training_is_evaluated_along_its_checkpoints(
+    client, policy, model, project, prompt_set, max_, monkeypatch  # noqa: F811
+):  # fmt: skip
+    training = Run.objects.create(
+        project=project, kind="policy.ppo", title="PPO: tiny to new", config={}, requested_by=max_,
+        parameters={"parent": policy.pk}, directory="ppo",
+    )  # fmt: skip
+    client.force_login(max_)
+    address = reverse("policies:along", args=["kitchen", training.pk])
+    asked = shown(client, address, reward_model=model.pk, prompt_set=prompt_set.pk)
+    page = client.post(address, asked)
+    assert page.status_code == 422 and "no checkpoint" in page.content.decode()
+    kept = [SimpleNamespace(step=step, path=f"/x/step-{step}") for step in (20, 10)]
+    monkeypatch.setattr(actions, "checkpoints", lambda run: kept)
+    run = started(client.post(address, asked))
+    assert [one["step"] for one in run.config["others"]] == [10, 20] and run.parameters[
+        "of_run"
+    ] == training.pk
+    arguments = ["--reward-model", model.name, "--prompt-set", "asked"]
+    call_command("evaluate_along", "kitchen", str(training.pk), *arguments, stdout=StringIO())
+    assert same(run, Run.objects.latest("pk"))
+    body = {"run": training.pk, "reward_model": model.pk, "prompt_set": prompt_set.pk}
+    answer = client.post(f"{ADDRESS}/along", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    assert same(run, Run.objects.latest("pk"))
+    shared = {"prompts": 3, "by_judge": None}
+    report = {"policy": {"score": 0.5}, "others": [
+        {"name": "step 10", "step": 10, "score": 1.0, "kl": 0.5, "by_reward": counts(1, 0, 2)} | shared,
+        {"name": "step 20", "step": 20, "score": 2.0, "kl": 1.5, "by_reward": counts(0, 0, 3)} | shared,
+    ]}  # fmt: skip
+    COMPARE.save_result(run, report)
+    page = client.get(reverse("policies:comparison", args=["kitchen", PolicyComparison.objects.get().pk]))
+    # Of the start it lost 1 of 3 and none: the checkpoints won 2 of 3 and all.
+    assert [row["verdicts"][0].share for row in page.context["rows"]] == [pytest.approx(200 / 3), 100.0]
+    win_rate, reward, kl = page.context["pictures"]
+    assert (
+        win_rate["line"] == "2.00,30.00 50.00,21.00 98.00,3.00"
+    )  # 50, 67 and 100 of 100, 3 from each edge of 60
+    assert (reward["first"], reward["last"], kl["last"]) == ("0.50", "2.00", "1.50")
+    assert "no run 999" in refused("evaluate_along", "kitchen", "999", *arguments)
+    other_kind = Run.objects.create(
+        project=project, kind="policy.sft", title="SFT", config={}, requested_by=max_, directory="sft"
+    )
+    assert "PPO" in refused("evaluate_along", "kitchen", str(other_kind.pk), *arguments)
