@@ -14,7 +14,11 @@ from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
 from policy_training.training.dpo import presets as dpo_presets
 from policy_training.training.dpo.config import DPOConfig
-from policy_training.training.evaluation.config import BenchmarkConfig
+from policy_training.training.evaluation.config import (
+    BenchmarkConfig,
+    ComparePoliciesConfig,
+    JudgeTasksConfig,
+)
 from policy_training.training.policy_gradient import presets as policy_gradient_presets
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.ppo import presets as ppo_presets
@@ -39,6 +43,8 @@ CONFIGS: tuple[type[Any], ...] = (
     PPOConfig,
     MergeConfig,
     BenchmarkConfig,
+    JudgeTasksConfig,
+    ComparePoliciesConfig,
 )
 PRESETS: tuple[ModuleType, ...] = (
     reward_model_presets,

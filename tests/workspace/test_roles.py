@@ -47,7 +47,10 @@ PAGES = {
         *(f"annotation:{name}" for name in "feedback own_training begin_training_try own_score".split()),
     },
     Capability.REVIEW: {
-        *(f"annotation:{name}" for name in "batches batch work_done judgment batch_task batch_skips".split()),
+        *(
+            f"annotation:{name}"
+            for name in "batches batch work_done judgment batch_task batch_skips ai_judges".split()
+        ),
         *(f"annotation:{name}" for name in ("guideline_versions", "guideline_version", "questions")),
         *(f"annotation:{name}" for name in ("quality", "quality_annotators", "quality_annotator")),
         *(f"annotation:{name}" for name in ("quality_pair", "uncertain_tasks", "disagreements", "decisions")),
