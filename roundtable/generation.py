@@ -138,19 +138,23 @@ def _all_resources(modules: list[str]) -> str:
 
 def _all_types(files: Mapping[str, str]) -> str:
     """One place to import any type from."""
-    imports, names = [], []
+    imports, names, indent = [], [], " " * 4
     for file, text in files.items():
         found = re.findall(r"^class (\w+)\(TypedDict\)", text, flags=re.M)
         if found:
             module = file.removesuffix(".py")
-            imports.append(f"from roundtable.client.resources.{module} import {', '.join(found)}\n")
+            # Filled lines: with a name a line the file grows with every type.
+            listed = textwrap.fill(
+                f"{', '.join(found)},", 110, initial_indent=indent, subsequent_indent=indent
+            )
+            imports.append(f"from roundtable.client.resources.{module} import (\n{listed}\n)  # fmt: skip\n")
             names += found
     listed = textwrap.fill(
-        json.dumps(sorted(names))[1:-1], 110, initial_indent=" " * 4, subsequent_indent=" " * 4
+        json.dumps(sorted(names))[1:-1], 110, initial_indent=indent, subsequent_indent=indent
     )
     return (
         '"""The types of what the API takes and answers. Written by roundtable.generation from its schema: do not '
-        f'edit."""\n\n{"".join(imports)}\n__all__ = [\n{listed},\n]  # fmt: skip\n'
+        f'edit."""\n\n# ruff: noqa: I001\n{"".join(imports)}\n__all__ = [\n{listed},\n]  # fmt: skip\n'
     )
 
 

@@ -76,7 +76,7 @@ def compare_policies(
             % {"max_overlap": MAX_OVERLAP},
             code="bad_overlap",
         )
-    asked = [
+    asked: list[dict[str, Any]] = [
         *({"kind": "policy", "policy": other.pk, "name": other.name} for other in others),
         *({"kind": "source", "source": source.pk, "name": source.name} for source in sources),
         *([{"kind": REFERENCE, "name": REFERENCE_NAME}] if with_reference else []),

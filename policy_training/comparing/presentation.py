@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from annotation.models import Judgment, TaskResponse
+from annotation.models import Judgment, Source, TaskResponse
 from learning.interface.proportions import wilson_interval
 from policy_training.models import PolicyComparison
 from workspace.models import User
@@ -81,18 +81,21 @@ def _verdicts(by: str, counts: Mapping[str, Any] | None) -> Verdicts | None:
         return None
     return Verdicts(
         by=by,
-        **{name: int(counts[name]) for name in ("win", "tie", "lose")},
+        win=int(counts["win"]),
+        tie=int(counts["tie"]),
+        lose=int(counts["lose"]),
         unclear=int(counts.get("unclear") or 0),
         tags=[
-            (tag, Verdicts(by=by, **{name: int(own[name]) for name in ("win", "tie", "lose")}))
+            (tag, found)
             for tag, own in sorted((counts.get("by_tag") or {}).items())
+            if (found := _verdicts(by, own)) is not None
         ],
     )
 
 
 def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdicts]:
     """(the other's name, criterion) -> what people said of the pairs, each judgment for itself."""
-    names = {}
+    names: dict[tuple[str, int | None], str] = {}
     for other in comparison.produced_by.parameters["others"]:
         names[other["kind"], other.get("policy") or other.get("source")] = other["name"]
     found: dict[tuple[str, str], Counter[str]] = {}
@@ -106,18 +109,21 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
             .values_list("task_id", "tiers", "task__prompt__tags")
         )[:MAX_JUDGMENTS]
         judged = list(rows)
-        shown: dict[int, dict[int, tuple[int, str, int | None]]] = {}
+        shown: dict[int, dict[int, tuple[Any, ...]]] = {}  # task, response -> source, its kind, its policy
         responses = TaskResponse.objects.filter(task__batch=batch).values_list(
             "task_id", "response_id", "response__source_id", "response__source__kind",
             "response__source__policy",
         )  # fmt: skip
-        for task, response, source, kind, policy in responses:
-            shown.setdefault(task, {})[response] = (source, kind, policy)
+        for task, response, *whose in responses:
+            shown.setdefault(task, {})[response] = tuple(whose)
         for task, tiers, tags in judged:
-            source, kind, policy = next((one for one in shown[task].values() if one[0] != own), (0, "", None))
-            key = ("reference", None) if kind == "reference" else (
-                ("policy", policy) if policy is not None else ("source", source)
-            )  # fmt: skip
+            others = [one for one in shown[task].values() if one[0] != own]
+            source, kind, policy = others[0] if others else (0, "", None)
+            key: tuple[str, int | None] = ("source", source)
+            if kind == Source.Kind.REFERENCE:
+                key = ("reference", None)
+            elif policy is not None:
+                key = ("policy", policy)
             if key not in names:
                 continue
             said = "tie" if len(tiers) == 1 else "win" if shown[task][tiers[0][0]][0] == own else "lose"
