@@ -1,348 +1,174 @@
 """The types of what the API takes and answers. Written by roundtable.generation from its schema: do not edit."""
 
-from roundtable.client.resources.ai_judgings import AIJudging, AIJudgingBodyRequest, ListAiJudgingsQuery
-from roundtable.client.resources.assignments import (
-    AssignedTask,
-    Assignment,
-    Claimed,
-    ClaimRequest,
-    ListAssignmentsPublicIdQuestionsQuery,
-    ListAssignmentsQuery,
-    MyProgress,
-    NewQuestionRequest,
-    OwnJudgment,
-    OwnQuestion,
-    ShownResponse,
-    SkippedRequest,
-    StoredJudgment,
-    Submitted,
-    SubmittedJudgmentRequest,
-    TrainingTold,
-)
-from roundtable.client.resources.audit import AuditEvent, ListAuditQuery
-from roundtable.client.resources.batches import (
-    AddedTasks,
-    AnswerRowRequest,
-    Audience,
-    Batch,
-    BatchFromAnswersRequest,
-    Cost,
-    ListBatchesIdSkipsQuery,
-    ListBatchesQuery,
-    NewBatchRequest,
-    NewTasksRequest,
-    PatchedChangedAudienceRequest,
-    PatchedChangedBatchRequest,
-    RequiredTrainingRequest,
-    Skip,
-    TaskRowRequest,
-    Throughput,
-)
-from roundtable.client.resources.benchmark_files import (
-    BenchmarkFile,
-    BenchmarkFileBodyRequest,
-    ListBenchmarkFilesQuery,
-)
-from roundtable.client.resources.checks import Checks, PatchedChangedChecksRequest
-from roundtable.client.resources.content_opt_outs import NewOptOutsRequest, OptOuts
-from roundtable.client.resources.criteria import Criterion, ListCriteriaQuery, NewCriterionRequest
-from roundtable.client.resources.daily_limit import DailyLimit, NewDailyLimitRequest
-from roundtable.client.resources.datasets import (
-    Dataset,
-    DatasetFile,
-    DatasetFiles,
-    GetDatasetsIdArchiveQuery,
-    GetDatasetsIdRowsQuery,
-    ListDatasetsQuery,
-    NewDatasetPushRequest,
-    NewDatasetRequest,
-    PatchedDatasetDescriptionRequest,
-)
-from roundtable.client.resources.decisions import ListDecisionsQuery
-from roundtable.client.resources.deliveries import Delivery, ListDeliveriesQuery
-from roundtable.client.resources.demonstrations import (
-    AddedDemonstrations,
-    Demonstration,
-    ListDemonstrationsQuery,
-    NewDemonstrationRowRequest,
-    NewDemonstrationsRequest,
-)
-from roundtable.client.resources.events import Event, Feed, GetEventsQuery
-from roundtable.client.resources.first_steps import FirstStep, FirstSteps
-from roundtable.client.resources.guidelines import (
-    Confirmed,
-    Guideline,
-    ListGuidelinesQuery,
-    NewGuidelineRequest,
-    Reader,
-    ToConfirm,
-    VersionToConfirmRequest,
-)
-from roundtable.client.resources.imports import Import, ListImportsQuery, TakenBack
-from roundtable.client.resources.invitations import (
-    Invitation,
-    ListInvitationsQuery,
-    NewInvitation,
-    NewInvitationRequest,
-)
-from roundtable.client.resources.judgments import (
-    GetJudgmentsRowsQuery,
-    Judgment,
-    ListJudgmentsQuery,
-    RemarkRequest,
-)
-from roundtable.client.resources.known_tasks import (
-    KnownOrder,
-    KnownOrderRequest,
-    KnownTask,
-    Made,
-    NewKnownAnswerRequest,
-    NewKnownTasksRequest,
-)
-from roundtable.client.resources.live_batches import (
-    BatchFromConversationsRequest,
-    Conversation,
-    ListLiveBatchesIdConversationsQuery,
-    ListLiveBatchesQuery,
-    LiveBatch,
-    NewLiveBatchRequest,
-    NewSideRequest,
-    OneConversation,
-    ReadAnswer,
-    ReadTurn,
-    Side,
-)
-from roundtable.client.resources.members import (
-    ListMembersQuery,
-    Member,
-    MemberWork,
-    PatchedChangedMemberRequest,
-    PatchedChangedMemberWorkRequest,
-)
-from roundtable.client.resources.own_conversations import (
-    ListOwnConversationsQuery,
-    NewConversationRequest,
-    OpenLiveBatch,
-    OpenTurn,
-    OwnConversation,
-    OwnConversationRow,
-    SaidTurn,
-    SentMessageRequest,
-    ToTalk,
-    WrittenAnswer,
-)
-from roundtable.client.resources.own_texts import (
-    DraftNumber,
-    ListOwnTextsQuery,
-    SentText,
-    SentTextRequest,
-    WhyGivenBackRequest,
-    WrittenDraftRequest,
-)
-from roundtable.client.resources.pay_rate import NewPayRateRequest, PayRate
-from roundtable.client.resources.policies import (
-    BenchmarkBodyRequest,
-    EvaluatePolicyBodyRequest,
-    FineTuneBodyRequest,
-    ImportBodyRequest,
-    ListPoliciesIdBenchmarksQuery,
-    ListPoliciesIdEvaluationsQuery,
-    ListPoliciesQuery,
-    OnePolicy,
-    Policy,
-    PolicyBenchmark,
-    PolicyEvaluation,
-    PretrainBodyRequest,
-    Runs,
-    SampleBodyRequest,
-)
-from roundtable.client.resources.policy_comparisons import (
-    AlongBodyRequest,
-    CompareBodyRequest,
-    ListPolicyComparisonsQuery,
-    PolicyComparison,
-)
-from roundtable.client.resources.policy_trainings import (
-    AdoptBodyRequest,
-    BestOfNBodyRequest,
-    DPOBodyRequest,
-    MergeBodyRequest,
-    PolicyGradientBodyRequest,
-    PPOBodyRequest,
-)
-from roundtable.client.resources.projects import (
-    ListProjectsQuery,
-    Me,
-    MyProject,
-    NewProjectRequest,
-    PatchedChangedProjectRequest,
-    Project,
-    Token,
-)
-from roundtable.client.resources.prompt_sets import ListPromptSetsQuery, PromptSet
-from roundtable.client.resources.prompts import (
-    AddedPrompts,
-    ListPromptsQuery,
-    NamedPromptSetRequest,
-    NewPromptRowRequest,
-    NewPromptsRequest,
-    Prompt,
-)
-from roundtable.client.resources.quality import (
-    Agreement,
-    AnnotatorQuality,
-    GetQualityLeaderboardQuery,
-    Leaderboard,
-    ListQualityAnnotatorsQuery,
-    ListQualityTasksQuery,
-    Machine,
-    MorePeopleAsked,
-    MorePeopleRequest,
-    NewOneMoreRuleRequest,
-    OneMoreRule,
-    Quality,
-    Source,
-    TaskQuality,
-)
-from roundtable.client.resources.question_settings import (
-    AskedBodyRequest,
-    ListQuestionSettingsQuery,
-    MarkBodyRequest,
-    NamedBodyRequest,
-    NewQuestionSettingsRequest,
-    QuestionSettings,
-)
-from roundtable.client.resources.questions import ListQuestionsQuery, NewAnswerRequest, Question
-from roundtable.client.resources.queue import Lease, ListQueueLeasesQuery, ListQueueStuckTasksQuery, StuckTask
-from roundtable.client.resources.responses import (
-    AddedResponses,
-    ListResponsesQuery,
-    NewResponseRowRequest,
-    NewResponsesRequest,
-    Response,
-)
-from roundtable.client.resources.returned_judgments import (
-    ListReturnedJudgmentsOwnQuery,
-    ListReturnedJudgmentsQuery,
-    OwnReturned,
-    ReasonRequest,
-)
-from roundtable.client.resources.reward_models import (
-    EvaluateRewardModelBodyRequest,
-    ListRewardModelsIdEvaluationsQuery,
-    ListRewardModelsQuery,
-    OneRewardModel,
-    PromptToScoreRequest,
-    RemoteRewards,
-    RewardModel,
-    RewardModelEvaluation,
-    Rewards,
-    ScoringModel,
-    Serving,
-    TextsInTemplateRequest,
-    TextsToScoreRequest,
-    TrainBodyRequest,
-)
-from roundtable.client.resources.rounds import (
-    ListRoundsQuery,
-    OneRound,
-    ReopenedAnnotationRequest,
-    Round,
-    RoundRun,
-    RoundValuesRequest,
-    StageEntry,
-)
-from roundtable.client.resources.runs import (
-    GetRunsIdMetricsQuery,
-    ListRunsQuery,
-    Metrics,
-    PatchedChangedRunRequest,
-    Result,
-)
-from roundtable.client.resources.schedules import (
-    Firing,
-    ListSchedulesQuery,
-    NewScheduleRequest,
-    OneSchedule,
-    Schedule,
-)
+# ruff: noqa: I001
 from roundtable.client.resources.shared import (
-    Artifact,
-    Asked,
-    Decision,
-    Mark,
-    Named,
-    NewAudienceRequest,
-    NewPushRequest,
-    OneBatch,
-    OneRun,
-    OwnText,
-    OwnTextRow,
-    OwnVersion,
-    PatchedModelDescriptionRequest,
-    Preset,
-    Presets,
-    Progress,
-    Returned,
-    Run,
-    SaidOfVersion,
-    StepValuesRequest,
-)
+    Artifact, Asked, Decision, Mark, Named, NewAudienceRequest, NewPushRequest, OneBatch, OneRun, OwnText,
+    OwnTextRow, OwnVersion, PatchedModelDescriptionRequest, Preset, Presets, Progress, Returned, Run,
+    SaidOfVersion, StepValuesRequest,
+)  # fmt: skip
+from roundtable.client.resources.ai_judgings import (
+    AIJudging, AIJudgingBodyRequest, ListAiJudgingsQuery,
+)  # fmt: skip
+from roundtable.client.resources.assignments import (
+    AssignedTask, Assignment, ClaimRequest, Claimed, MyProgress, NewQuestionRequest, OwnJudgment, OwnQuestion,
+    ShownResponse, SkippedRequest, StoredJudgment, Submitted, SubmittedJudgmentRequest, TrainingTold,
+    ListAssignmentsQuery, ListAssignmentsPublicIdQuestionsQuery,
+)  # fmt: skip
+from roundtable.client.resources.audit import (
+    AuditEvent, ListAuditQuery,
+)  # fmt: skip
+from roundtable.client.resources.batches import (
+    AddedTasks, AnswerRowRequest, Audience, Batch, BatchFromAnswersRequest, Cost, NewBatchRequest,
+    NewTasksRequest, PatchedChangedAudienceRequest, PatchedChangedBatchRequest, RequiredTrainingRequest, Skip,
+    TaskRowRequest, Throughput, ListBatchesQuery, ListBatchesIdSkipsQuery,
+)  # fmt: skip
+from roundtable.client.resources.benchmark_files import (
+    BenchmarkFile, BenchmarkFileBodyRequest, ListBenchmarkFilesQuery,
+)  # fmt: skip
+from roundtable.client.resources.checks import (
+    Checks, PatchedChangedChecksRequest,
+)  # fmt: skip
+from roundtable.client.resources.content_opt_outs import (
+    NewOptOutsRequest, OptOuts,
+)  # fmt: skip
+from roundtable.client.resources.criteria import (
+    Criterion, NewCriterionRequest, ListCriteriaQuery,
+)  # fmt: skip
+from roundtable.client.resources.daily_limit import (
+    DailyLimit, NewDailyLimitRequest,
+)  # fmt: skip
+from roundtable.client.resources.datasets import (
+    Dataset, DatasetFile, DatasetFiles, NewDatasetPushRequest, NewDatasetRequest,
+    PatchedDatasetDescriptionRequest, ListDatasetsQuery, GetDatasetsIdArchiveQuery, GetDatasetsIdRowsQuery,
+)  # fmt: skip
+from roundtable.client.resources.decisions import (
+    ListDecisionsQuery,
+)  # fmt: skip
+from roundtable.client.resources.deliveries import (
+    Delivery, ListDeliveriesQuery,
+)  # fmt: skip
+from roundtable.client.resources.demonstrations import (
+    AddedDemonstrations, Demonstration, NewDemonstrationRowRequest, NewDemonstrationsRequest,
+    ListDemonstrationsQuery,
+)  # fmt: skip
+from roundtable.client.resources.events import (
+    Event, Feed, GetEventsQuery,
+)  # fmt: skip
+from roundtable.client.resources.first_steps import (
+    FirstStep, FirstSteps,
+)  # fmt: skip
+from roundtable.client.resources.guidelines import (
+    Confirmed, Guideline, NewGuidelineRequest, Reader, ToConfirm, VersionToConfirmRequest,
+    ListGuidelinesQuery,
+)  # fmt: skip
+from roundtable.client.resources.imports import (
+    Import, TakenBack, ListImportsQuery,
+)  # fmt: skip
+from roundtable.client.resources.invitations import (
+    Invitation, NewInvitation, NewInvitationRequest, ListInvitationsQuery,
+)  # fmt: skip
+from roundtable.client.resources.judgments import (
+    Judgment, RemarkRequest, ListJudgmentsQuery, GetJudgmentsRowsQuery,
+)  # fmt: skip
+from roundtable.client.resources.known_tasks import (
+    KnownOrder, KnownOrderRequest, KnownTask, Made, NewKnownAnswerRequest, NewKnownTasksRequest,
+)  # fmt: skip
+from roundtable.client.resources.live_batches import (
+    BatchFromConversationsRequest, Conversation, LiveBatch, NewLiveBatchRequest, NewSideRequest,
+    OneConversation, ReadAnswer, ReadTurn, Side, ListLiveBatchesQuery, ListLiveBatchesIdConversationsQuery,
+)  # fmt: skip
+from roundtable.client.resources.members import (
+    Member, MemberWork, PatchedChangedMemberRequest, PatchedChangedMemberWorkRequest, ListMembersQuery,
+)  # fmt: skip
+from roundtable.client.resources.own_conversations import (
+    NewConversationRequest, OpenLiveBatch, OpenTurn, OwnConversation, OwnConversationRow, SaidTurn,
+    SentMessageRequest, ToTalk, WrittenAnswer, ListOwnConversationsQuery,
+)  # fmt: skip
+from roundtable.client.resources.own_texts import (
+    DraftNumber, SentText, SentTextRequest, WhyGivenBackRequest, WrittenDraftRequest, ListOwnTextsQuery,
+)  # fmt: skip
+from roundtable.client.resources.pay_rate import (
+    NewPayRateRequest, PayRate,
+)  # fmt: skip
+from roundtable.client.resources.policies import (
+    BenchmarkBodyRequest, EvaluatePolicyBodyRequest, FineTuneBodyRequest, ImportBodyRequest, OnePolicy,
+    Policy, PolicyBenchmark, PolicyEvaluation, PretrainBodyRequest, Runs, SampleBodyRequest,
+    ListPoliciesQuery, ListPoliciesIdBenchmarksQuery, ListPoliciesIdEvaluationsQuery,
+)  # fmt: skip
+from roundtable.client.resources.policy_comparisons import (
+    AlongBodyRequest, CompareBodyRequest, PolicyComparison, ListPolicyComparisonsQuery,
+)  # fmt: skip
+from roundtable.client.resources.policy_trainings import (
+    AdoptBodyRequest, BestOfNBodyRequest, DPOBodyRequest, MergeBodyRequest, PPOBodyRequest,
+    PolicyGradientBodyRequest,
+)  # fmt: skip
+from roundtable.client.resources.projects import (
+    Me, MyProject, NewProjectRequest, PatchedChangedProjectRequest, Project, Token, ListProjectsQuery,
+)  # fmt: skip
+from roundtable.client.resources.prompt_sets import (
+    PromptSet, ListPromptSetsQuery,
+)  # fmt: skip
+from roundtable.client.resources.prompts import (
+    AddedPrompts, NamedPromptSetRequest, NewPromptRowRequest, NewPromptsRequest, Prompt, ListPromptsQuery,
+)  # fmt: skip
+from roundtable.client.resources.quality import (
+    Agreement, AnnotatorQuality, Leaderboard, Machine, MorePeopleAsked, MorePeopleRequest,
+    NewOneMoreRuleRequest, OneMoreRule, Quality, Source, TaskQuality, ListQualityAnnotatorsQuery,
+    GetQualityLeaderboardQuery, ListQualityTasksQuery,
+)  # fmt: skip
+from roundtable.client.resources.question_settings import (
+    AskedBodyRequest, MarkBodyRequest, NamedBodyRequest, NewQuestionSettingsRequest, QuestionSettings,
+    ListQuestionSettingsQuery,
+)  # fmt: skip
+from roundtable.client.resources.questions import (
+    NewAnswerRequest, Question, ListQuestionsQuery,
+)  # fmt: skip
+from roundtable.client.resources.queue import (
+    Lease, StuckTask, ListQueueLeasesQuery, ListQueueStuckTasksQuery,
+)  # fmt: skip
+from roundtable.client.resources.responses import (
+    AddedResponses, NewResponseRowRequest, NewResponsesRequest, Response, ListResponsesQuery,
+)  # fmt: skip
+from roundtable.client.resources.returned_judgments import (
+    OwnReturned, ReasonRequest, ListReturnedJudgmentsQuery, ListReturnedJudgmentsOwnQuery,
+)  # fmt: skip
+from roundtable.client.resources.reward_models import (
+    EvaluateRewardModelBodyRequest, OneRewardModel, PromptToScoreRequest, RemoteRewards, RewardModel,
+    RewardModelEvaluation, Rewards, ScoringModel, Serving, TextsInTemplateRequest, TextsToScoreRequest,
+    TrainBodyRequest, ListRewardModelsQuery, ListRewardModelsIdEvaluationsQuery,
+)  # fmt: skip
+from roundtable.client.resources.rounds import (
+    OneRound, ReopenedAnnotationRequest, Round, RoundRun, RoundValuesRequest, StageEntry, ListRoundsQuery,
+)  # fmt: skip
+from roundtable.client.resources.runs import (
+    Metrics, PatchedChangedRunRequest, Result, ListRunsQuery, GetRunsIdMetricsQuery,
+)  # fmt: skip
+from roundtable.client.resources.schedules import (
+    Firing, NewScheduleRequest, OneSchedule, Schedule, ListSchedulesQuery,
+)  # fmt: skip
 from roundtable.client.resources.tasks import (
-    ListTasksQuery,
-    NewDecisionRequest,
-    OneMoreRequest,
-    OneTaskQuality,
-    PairConsensus,
-    PatchedChangedTaskRequest,
-    Said,
-    Task,
-    TaskToDecide,
-)
+    NewDecisionRequest, OneMoreRequest, OneTaskQuality, PairConsensus, PatchedChangedTaskRequest, Said, Task,
+    TaskToDecide, ListTasksQuery,
+)  # fmt: skip
 from roundtable.client.resources.trainings import (
-    ListTrainingsIdQualificationsQuery,
-    ListTrainingsQuery,
-    NewTrainingRequest,
-    OwnStanding,
-    PatchedChangedTrainingRequest,
-    Qualification,
-    StandingRequest,
-    Training,
-)
+    NewTrainingRequest, OwnStanding, PatchedChangedTrainingRequest, Qualification, StandingRequest, Training,
+    ListTrainingsQuery, ListTrainingsIdQualificationsQuery,
+)  # fmt: skip
 from roundtable.client.resources.uploads import (
-    HubDatasetRequest,
-    ListUploadsQuery,
-    NewUploadRequest,
+    HubDatasetRequest, NewUploadRequest, Upload, UploadSettingsRequest, ListUploadsQuery,
     PutUploadsPublicIdPiecesQuery,
-    Upload,
-    UploadSettingsRequest,
-)
+)  # fmt: skip
 from roundtable.client.resources.webhooks import (
-    ListWebhooksQuery,
-    NewWebhook,
-    NewWebhookRequest,
-    PatchedChangedWebhookRequest,
-    Webhook,
-)
-from roundtable.client.resources.work import GetWorkQuery, PersonWork, Work
+    NewWebhook, NewWebhookRequest, PatchedChangedWebhookRequest, Webhook, ListWebhooksQuery,
+)  # fmt: skip
+from roundtable.client.resources.work import (
+    PersonWork, Work, GetWorkQuery,
+)  # fmt: skip
 from roundtable.client.resources.writing import (
-    ClaimedText,
-    GivenBack,
-    ListWritingQuery,
-    ListWritingTextsQuery,
-    ListWritingToWriteQuery,
-    NewWritingWorkRequest,
-    OneText,
-    OneWritingWork,
-    SaidOfTextRequest,
-    Text,
-    TextCounts,
-    TextReview,
-    TextVersion,
-    WorkToWrite,
-    WriterCounts,
-    WritingWork,
-)
+    ClaimedText, GivenBack, NewWritingWorkRequest, OneText, OneWritingWork, SaidOfTextRequest, Text,
+    TextCounts, TextReview, TextVersion, WorkToWrite, WriterCounts, WritingWork, ListWritingQuery,
+    ListWritingTextsQuery, ListWritingToWriteQuery,
+)  # fmt: skip
 
 __all__ = [
     "AIJudging", "AIJudgingBodyRequest", "AddedDemonstrations", "AddedPrompts", "AddedResponses",
