@@ -62,14 +62,16 @@ def judging_figures(judging: AIJudging) -> list[tuple[str, str]]:
         (gettext("Pairs that its order of a task does not say"), _whole(report.get("against_the_order"))),
         (gettext("Replies without a verdict"), _of(report.get("not_understood"), report.get("comparisons"))),
         (gettext("Requests"), _whole(report.get("requests"))),
-        (
-            gettext("Tokens read and written"),
-            f"{_whole(report.get('prompt_tokens'))} + {_whole(report.get('reply_tokens'))}",
-        ),
+        (gettext("Tokens read and written"), _tokens(report)),
         (gettext("Its time"), _seconds(report.get("judge_seconds"))),
         (gettext("Cost"), f"{report['cost']:.4f}" if report.get("cost") else ""),
     ]
     return [(label, value) for label, value in found if value]
+
+
+def _tokens(report: Mapping[str, Any]) -> str:
+    read, written = _whole(report.get("prompt_tokens")), _whole(report.get("reply_tokens"))
+    return f"{read} + {written}" if read and written else ""
 
 
 def _whole(value: Any) -> str:
