@@ -18,6 +18,9 @@ and with adapters of rank 8 on q_proj and v_proj of one base (LoRA); TRL trains 
 JSON: n1_ratio, n4_ratio and n4_shared_ratio (ours / TRL's, of medians), memory_ratio (the larger of the two of full
 models) and the figures behind them.
 
+With --growth ours alone is measured, one step of 16 prompts at a time: how its parts grow with the length of the
+prompts, with N and with the width of the models, each alone from 160 tokens, 4 and 256.
+
 TRL's last release with PPO is 1.12.0. It comes from a virtual environment of its own, `python3 -m venv var/trl` and
 `var/trl/bin/pip install trl==1.12.0 torch==2.13.0`; or that of reward_model.py serves, and `var/trl/bin/pip install
 --no-deps --target var/trl-ppo trl==1.12.0` makes what --peer-packages names. Without --peer ours alone is measured.
@@ -26,6 +29,7 @@ TRL's last release with PPO is 1.12.0. It comes from a virtual environment of it
 import argparse
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,9 @@ LEARNING_RATE = 1e-6
 
 def main() -> None:
     options = parse()
+    if options.growth:
+        print(growth(options.small))
+        return
     sizes = SMALL if options.small else Sizes()
     response_tokens = 4 if options.small else 64
     with tempfile.TemporaryDirectory() as name:
@@ -111,6 +118,45 @@ def describe(found: dict[int, tuple[list[Report], list[Report]]]) -> str:
     return "\n".join(lines)
 
 
+def growth(small: bool) -> str:
+    """A Markdown table of seconds a step, by what was changed."""
+    lines = [
+        "| prompt tokens | N | width | sampling and scores, s | log-probs, values and first update, s "
+        "| further updates, s | response tokens a second of the processor |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    base = {"prompt": 6, "count": 2, "width": 16} if small else {"prompt": 160, "count": 4, "width": 256}
+    steps = {"prompt": (2.5, 0.4), "count": (0.25, 2), "width": (0.5, 2)} if not small else {"count": (2,)}
+    cases = [base] + [{**base, name: int(base[name] * factor)} for name in steps for factor in steps[name]]
+    for case in cases:
+        sizes = replace(
+            SMALL if small else Sizes(),
+            prompts=6 if small else 16,
+            prompt_tokens=(case["prompt"], case["prompt"]),
+            hidden_size=case["width"],
+            intermediate_size=case["width"] * 688 // 256,
+        )
+        with tempfile.TemporaryDirectory() as name:
+            folder, count = Path(name), case["count"]
+            prepare(
+                folder,
+                "ppo",
+                sizes,
+                [count],
+                steps=1,
+                learning_rate=LEARNING_RATE,
+                response_tokens=4 if small else 64,
+                batch={},
+            )
+            report = run_ours("ppo", folder, count)
+        (step,) = report["metrics"]
+        seconds = [step[f"seconds_{part}"] for part in ("rollout", "experience", "update")]
+        rate = step["response_tokens"] * step["responses"] / report["cpu_s"]
+        cells = [*case.values(), *(f"{part:.1f}" for part in seconds), f"{rate:.0f}"]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -126,6 +172,7 @@ def parse() -> argparse.Namespace:
     add("--peer-rollout-pass", type=int, default=64, help="rows of TRL's passes without (its default)")
     add("--peer-responses-per-step", type=int, help="in place of as many as ours")
     add("--peer-gradient-checkpointing", action="store_true")
+    add("--growth", action="store_true", help="how the cost of ours grows, without a peer")
     add("--small", action="store_true", help="tiny models and texts: only shows that the script runs")
     return parser.parse_args()
 

@@ -22,7 +22,7 @@ def address(project):
     return reverse("policies:dpo", args=[project.slug])
 
 
-@pytest.mark.parametrize("preset", ["tiny", "dpo_paper", "dpo_zephyr", "dpo_llama3"])
+@pytest.mark.parametrize("preset", ["tiny", "dpo_paper", "dpo_zephyr", "dpo_llama3", "lora"])
 def test_judgments_of_now_by_a_preset_are_what_the_command_stores(client, judged, max_, address, preset):  # noqa: F811
     client.force_login(max_)
     sent = shown(client, address, preset=preset) | {"name": "liked", "start": judged.pk}

@@ -4,11 +4,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
+    LoraOptions,
     ModelOptions,
     ModelSource,
     OptimizerOptions,
@@ -27,10 +28,14 @@ class DPOPreset:
     data: DataOptions = field(default_factory=DataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    lora: LoraOptions = field(default_factory=LoraOptions)
+    gradient_checkpointing: bool = False
 
     def config(self, source: ModelSource, *, runtime: RuntimeOptions | None = None) -> DPOConfig:
         return DPOConfig(
-            model=ModelOptions(source=source),
+            model=ModelOptions(
+                source=source, lora=self.lora, gradient_checkpointing=self.gradient_checkpointing
+            ),
             optimizer=self.optimizer,
             objective=self.objective,
             data=self.data,
@@ -127,6 +132,19 @@ DPO_TINY = DPOPreset(
     ),
 )
 
+DPO_LORA = replace(
+    DPO_ZEPHYR,
+    name="lora",
+    source="dpo_zephyr by LoRA (Hu et al. 2021) with gradient checkpointing, where two full models do not fit (ours)",
+    optimizer=replace(DPO_ZEPHYR.optimizer, learning_rate=5e-6),  # ours: ten times dpo_zephyr's
+    lora=LoraOptions(
+        rank=16,  # ours
+        alpha=32.0,  # ours
+        target_modules="all",  # ours
+    ),
+    gradient_checkpointing=True,  # ours
+)
+
 DPO_PRESETS: Mapping[str, DPOPreset] = {
-    preset.name: preset for preset in (DPO_PAPER, DPO_ZEPHYR, DPO_LLAMA3, DPO_TINY)
+    preset.name: preset for preset in (DPO_PAPER, DPO_ZEPHYR, DPO_LLAMA3, DPO_LORA, DPO_TINY)
 }

@@ -45,7 +45,7 @@ class DPOBodyRequest(TypedDict):
     ratings: NotRequired[str]
     points_per_grade: NotRequired[float]
     name: str
-    preset: NotRequired[Literal["dpo_llama3", "dpo_paper", "dpo_zephyr", "tiny"]]
+    preset: NotRequired[Literal["dpo_llama3", "dpo_paper", "dpo_zephyr", "lora", "tiny"]]
     start: int
     reference: NotRequired[int]
 
