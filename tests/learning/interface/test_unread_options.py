@@ -104,7 +104,9 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("config", "given", "not_read", "read", "why"), CASES, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("config", "given", "not_read", "read", "why"), CASES, ids=lambda v: "" if callable(v) else str(v)[:40]
+)
 def test_what_nothing_reads_beside_the_others_is_refused_and_what_is_read_is_not(
     config, given, not_read, read, why
 ):
