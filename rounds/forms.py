@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 from django.forms import BoundField
+from django.http import QueryDict
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Batch, PromptSet
@@ -28,6 +29,7 @@ from rounds.plans import (
     with_ppo_preset,
 )
 from rounds.reward_fields import RoundRewardFields
+from rounds.step_fields import StepForms, typed_values
 from rounds.steps import FIRST_POLICY, NAMED_POLICY
 from runs.execution import FIELDS, ExecutionFields, runtime_values
 from workspace.errors import ActionError
@@ -147,8 +149,16 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
 
     ppo_preset_shown: str = ""  # whose values stand in the empty fields of PPO's options
 
-    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, project: Project, left_with: QueryDict | None = None, **kwargs: Any
+    ) -> None:
+        """`left_with`: what stood in it, not to be checked yet."""
+        if left_with is not None:
+            kwargs["initial"] = typed_values(StartRoundForm(project=project), left_with)
         super().__init__(*args, **kwargs)
+        self.step_forms = StepForms(
+            self.data if self.is_bound else left_with, project, is_bound=self.is_bound
+        )
         choices = {
             "criterion": project.criteria.all(),
             "start_policy": Policy.objects.filter(project=project).select_related("artifact").order_by("-pk"),
@@ -238,6 +248,9 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             raise forms.ValidationError(
                 gettext("Write numbers with commas between them, for example 0.7, 1.0")
             ) from error
+
+    def is_valid(self) -> bool:
+        return super().is_valid() & self.step_forms.is_valid()
 
     def plan(self) -> RoundPlan:
         """Raises UserError or ActionError when a value does not fit."""

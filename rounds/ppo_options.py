@@ -44,7 +44,7 @@ _COMMENTS = preset_comments(ppo_presets)
 
 
 def option_fields() -> dict[str, forms.Field]:
-    return {name: _field(option) for name, option in OPTIONS.items()}
+    return {name: option_field(option) for name, option in OPTIONS.items()}
 
 
 def _field(option: Option) -> forms.Field:
@@ -68,9 +68,11 @@ def _field(option: Option) -> forms.Field:
     )
 
 
-def show_defaults(fields: Mapping[str, forms.Field], config: Mapping[str, Any]) -> None:
+def show_defaults(
+    fields: Mapping[str, forms.Field], config: Mapping[str, Any], options: Mapping[str, Option] = OPTIONS
+) -> None:
     """What is used where nothing is given: in the empty field, or in the words of the empty choice."""
-    for name, option in OPTIONS.items():
+    for name, option in options.items():
         field, text = fields[name], as_text(value_at(config, option.path)) or NONE
         if isinstance(field, forms.ChoiceField):
             shown = gettext("none") if text == NONE else yes_or_no(text)
@@ -80,14 +82,16 @@ def show_defaults(fields: Mapping[str, forms.Field], config: Mapping[str, Any]) 
             field.widget.attrs["placeholder"] = text
 
 
-def assignments(values: Mapping[str, Any]) -> list[str]:
+def assignments(
+    values: Mapping[str, Any], options: Mapping[str, Option] = OPTIONS, prefix: str = PREFIX
+) -> list[str]:
     """What was given, as `start_round --set` has it."""
     given = []
-    for name, option in OPTIONS.items():
+    for name, option in options.items():
         text = str(values.get(name) or "").strip()
         if text:
             is_none = text.lower() == NONE and option.may_be_empty
-            given.append(PREFIX + assignment(option, "" if is_none else text))
+            given.append(prefix + assignment(option, "" if is_none else text))
     return given
 
 

@@ -1,5 +1,6 @@
 """The steps of a plan as runs, and what they need of a project before the round begins."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -199,3 +200,9 @@ def describe_mixed_in(plan: RoundPlan) -> str:
     """What PPO learns from beside its rollouts, a sentence for each different one."""
     words = (describe_ptx(config.algorithm) for config in ppo_configs(plan))
     return " ".join(dict.fromkeys(filter(None, words)))
+
+
+def refused_option(message: str) -> str:
+    """The path of the option that a refusal of a step is about: “step dpo.dpo.objective: beta must be ...”."""
+    found = re.match(r"step \w+\.\w+((?:\.\w+)*): (\w*)", message)
+    return ".".join(filter(None, (found[1].lstrip("."), found[2]))) if found else ""

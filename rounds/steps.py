@@ -224,14 +224,18 @@ def build_step(
 
     `assignments`: `dotted.path=value` of the recipe's options. `values`: what STEP_FIELDS names, as JSON has it.
     `policy`: the plan's, whose machine, lengths and rewards the step has but for the assignments; PPO without a preset
-    and assignments is it. Raises UserError, ActionError.
+    is it, but for the assignments. Raises UserError, ActionError.
     """
     if recipe not in get_args(Recipe):
         raise UserError(f"There is no recipe “{recipe}”: use one of {', '.join(get_args(Recipe))}.")
     known = RECIPES[recipe]  # type: ignore[index]
     mapping: dict[str, Any] = {"recipe": recipe, **(values or {})}
     if recipe != "ppo" or preset or assignments:
-        config = known.preset(preset or known.default_preset, policy.runtime)
+        config = (
+            policy
+            if recipe == "ppo" and not preset
+            else known.preset(preset or known.default_preset, policy.runtime)
+        )
         lengths = {name: getattr(policy.batch, name) for name in LENGTHS}
         config = replace(config, batch=replace(config.batch, **lengths))
         if known.has_reward and policy.rewards != RewardSourcesOptions():

@@ -69,6 +69,17 @@ def first_steps(request: ProjectRequest) -> HttpResponse:
 def start(request: ProjectRequest) -> HttpResponse:
     project = request.project
     # A chosen preset or policy asks for the page anew, with the numbers that are used where nothing is typed.
+    if request.method == "POST" and "change_steps" in request.POST:
+        left_with = changed_steps(request.POST)
+        when_form = WhenForm(project=project)
+        when_form = WhenForm(project=project, initial=typed_values(when_form, left_with))
+        context = {
+            "form": StartRoundForm(project=project, left_with=left_with),
+            "when_form": when_form,
+            "open_round": project.rounds.open().first(),
+            "is_changed": True,
+        }
+        return render(request, "rounds/start.html", context)
     form = StartRoundForm(request.POST or None, project=project, initial=request.GET.dict())
     when_form = WhenForm(request.POST or None, project=project, initial=request.GET.dict())
     if request.method == "POST" and form.is_valid() and when_form.is_valid():
