@@ -47,7 +47,7 @@ def option_fields() -> dict[str, forms.Field]:
     return {name: option_field(option) for name, option in OPTIONS.items()}
 
 
-def _field(option: Option) -> forms.Field:
+def option_field(option: Option) -> forms.Field:
     if option.choices:
         texts = [as_text(choice) for choice in option.choices]
         choices = [(text, yes_or_no(text)) for text in texts]

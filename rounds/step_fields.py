@@ -96,8 +96,16 @@ class StepForm(StyledFormMixin, forms.Form):
         required=False, label=gettext_lazy("Its mean, at least"), help_text=gettext_lazy("In points.")
     )
 
-    def __init__(self, *args: Any, project: Project, number: int, recipe: Recipe, **kwargs: Any) -> None:
-        super().__init__(*args, prefix=f"step_{number}", **kwargs)
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        project: Project,
+        number: int,
+        recipe: Recipe,
+        initial: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, prefix=f"step_{number}", initial=initial)  # type: ignore[arg-type]
         self.project, self.number, self.recipe_shown = project, number, recipe
         known = RECIPES[recipe]
         self.options = options_of_recipe(recipe)
@@ -209,7 +217,7 @@ class StepForms:
         return len(self.forms) < MAX_STEPS
 
     def is_valid(self) -> bool:
-        return all([form.is_valid() for form in self.forms])
+        return not [form for form in self.forms if not form.is_valid()]  # all say what is wrong
 
     def steps(self, policy: PPOConfig) -> list[PolicyStep]:
         return [form.step(policy) for form in self.forms]
@@ -232,7 +240,7 @@ def _typed(data: Mapping[str, Any], project: Project, number: int, recipe: Recip
 def typed_values(form: forms.Form, data: Mapping[str, Any]) -> dict[str, Any]:
     """What stands in the form's fields, unchecked."""
     return {
-        name: field.widget.value_from_datadict(data, {}, form.add_prefix(name))  # type: ignore[arg-type]
+        name: field.widget.value_from_datadict(data, {}, form.add_prefix(name))
         for name, field in form.fields.items()
     }
 

@@ -25,6 +25,7 @@ from rounds.schedules.actions import create_schedule
 from rounds.schedules.forms import WhenForm
 from rounds.schedules.presentation import schedule_rows
 from rounds.schedules.wording import describe_trigger
+from rounds.step_fields import changed_steps, typed_values
 from workspace.errors import ActionError
 from workspace.polling import content_fingerprint, poll_response
 from workspace.requests import ProjectRequest, perform_action, project_view
