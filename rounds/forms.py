@@ -16,6 +16,7 @@ from policy_training.models import Policy
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import ppo_options
 from rounds.lengths import fit_plan, shortest_reader
+from rounds.mixture_fields import MixtureFields
 from rounds.plans import (
     HUMAN_REFERENCE,
     PRESET_DESCRIPTIONS,
@@ -56,7 +57,7 @@ class PolicyField(forms.ModelChoiceField):
         )
 
 
-class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
+class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ExecutionFields):
     preset = forms.ChoiceField(
         choices=[(name, name) for name in sorted(PRESETS)],
         initial="tiny",
@@ -183,7 +184,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             del self.fields["batches"]
         self.fields |= ppo_options.option_fields()
         # What few people change comes last.
-        last = [*RoundRewardFields.base_fields, *FIELDS]
+        last = [*RoundRewardFields.base_fields, *MixtureFields.base_fields, *FIELDS]
         self.order_fields([*(name for name in self.fields if name not in last), *last])
         self.add_bootstrap_classes()
         self.offer_rewards(project)
@@ -256,6 +257,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
         """Raises UserError or ActionError when a value does not fit."""
         values = self.cleaned_data
         sampling = {name: values[name] for name in ("prompts", "responses_per_task")}
+        if values["compared_mixture"] is not None:
+            sampling["mixture"] = values["compared_mixture"]
         annotation = {name: values[name] for name in ("overlap", "quota", "max_hours")}
         reference, named = values["reference"] or None, ""
         if reference is not None and reference.startswith(NAMED):
@@ -274,6 +277,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             processes=values["processes"],
             runtime=runtime_values(values),
             rewards=self.rewards(),
+            policy_prompts=values["trained_mixture"],
         )
         if chosen := values.get("batches"):
             plan = replace(plan, batches=tuple(batch.name for batch in chosen))
@@ -298,8 +302,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, ExecutionFields):
             self.add_error(option, str(error).partition(": ")[2])
 
     def main_fields(self) -> list[BoundField]:
-        """All but rewards and PPO's options, which have sections of their own."""
-        apart = {*ppo_options.OPTIONS, *RoundRewardFields.base_fields}
+        """All but mixtures, rewards and PPO's options, which have sections of their own."""
+        apart = {*ppo_options.OPTIONS, *RoundRewardFields.base_fields, *MixtureFields.base_fields}
         return [field for field in self.visible_fields() if field.name not in apart]
 
     def ppo_sections(self) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from rounds import actions, ppo_options
 from rounds.access import access_round
 from rounds.api.steps import StepValues, steps_of
 from rounds.forms import NAMED, StartRoundForm
+from rounds.mixture_fields import AGAIN, MAX_SETS, MEANINGS, WHEN_SHORT, share_lines
 from rounds.models import Round, RoundRun, Stage, StageEntry
 from rounds.plans import PRESETS, RoundPlan, with_steps
 from rounds.steps import FIRST_POLICY
@@ -99,6 +100,17 @@ class RoundQuery(PageQuery):
     stage = serializers.ChoiceField(Stage.choices, required=False)
 
 
+class ShareOfSet(Body):
+    prompt_set = serializers.CharField(max_length=120, help_text="Its name.")
+    amount = serializers.FloatField(help_text="Its share, or its number of prompts.")
+
+
+def shares_field(what: str) -> Any:
+    return serializers.ListField(
+        child=ShareOfSet(), max_length=MAX_SETS, min_length=1, required=False, help_text=what
+    )
+
+
 class RoundValues(Body):
     """What the site's form asks; what is left out is as the preset has it."""
 
@@ -106,6 +118,17 @@ class RoundValues(Body):
     criterion = serializers.CharField(max_length=40, help_text="Its name.")
     start_policy = serializers.IntegerField(**KEY)
     prompt_set = serializers.IntegerField(help_text="One of purpose policy.", **KEY)
+    compared_sets = shares_field("Of which sets the prompts are that people compare; none: of `prompt_set`.")
+    compared_are = serializers.ChoiceField(MEANINGS, required=False)
+    compared_short = serializers.ChoiceField([*WHEN_SHORT, AGAIN], required=False)
+    trained_sets = shares_field(
+        "Of which sets the prompts are that the policy is trained on; none: `prompt_set`."
+    )
+    trained_are = serializers.ChoiceField(MEANINGS, required=False)
+    trained_prompts = serializers.IntegerField(
+        required=False, help_text="Of shares; none: as many as the smallest set allows.", **POSITIVE
+    )
+    trained_short = serializers.ChoiceField(WHEN_SHORT, required=False)
     prompts = serializers.IntegerField(required=False, **POSITIVE)
     responses_per_task = serializers.IntegerField(min_value=2, max_value=9, required=False)
     temperatures = serializers.ListField(
@@ -183,6 +206,9 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
     values["criterion"] = criterion.pk
     if "temperatures" in values:
         values["temperatures"] = ", ".join(map(str, values["temperatures"]))
+    for name in ("compared_sets", "trained_sets"):
+        if name in values:
+            values[name] = share_lines([(share["prompt_set"], share["amount"]) for share in values[name]])
     asked_of_policy = "policy_options" in values or "ppo_preset" in values
     given_steps = values.pop("steps", [])
     values |= _policy_values(values)

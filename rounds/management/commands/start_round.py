@@ -6,6 +6,7 @@ from typing import Any
 
 from annotation.batches.exclusion import find_batches
 from annotation.models import PromptSet
+from policy_training.mixtures.options import REFUSE, REPEAT, TOP_UP, PromptMixture
 from policy_training.models import Policy
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
 from policy_training.training.ppo.presets import PPO_PRESETS
@@ -13,6 +14,7 @@ from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
+from rounds.mixture_fields import NUMBERS, WEIGHTS, mixture_of, parsed_shares
 from rounds.plans import (
     HUMAN_REFERENCE,
     PRESETS,
@@ -49,6 +51,28 @@ class Command(ProjectCommand):
             action="append",
             metavar="NAME",
             help="beside the round's own judgments the reward model learns from this batch's only (repeatable)",
+        )
+        for use, what in (("compared", "that people compare"), ("trained", "that the policy is trained on")):
+            parser.add_argument(
+                f"--{use}-set",
+                action="append",
+                default=[],
+                metavar="NAME=NUMBER",
+                help=f"a set of the prompts {what}, and its share (repeatable; default: --prompt-set alone)",
+            )
+            parser.add_argument(
+                f"--{use}-are", choices=[WEIGHTS, NUMBERS], default=WEIGHTS, help="what those numbers are"
+            )
+            parser.add_argument(
+                f"--{use}-short",
+                choices=[REFUSE, TOP_UP, *([REPEAT] if use == "compared" else [])],
+                default=REFUSE,
+                help="when a set has too few: no round, more of the other sets, prompts of earlier rounds",
+            )
+        parser.add_argument(
+            "--trained-prompts",
+            type=int,
+            help="of shares: how many (default: as many as the smallest set allows)",
         )
         parser.add_argument("--prompts", type=int, help="how many prompts to sample")
         parser.add_argument("--responses", type=int, help="how many responses a task shows, 2 to 9")
@@ -111,6 +135,9 @@ class Command(ProjectCommand):
         if options["reference"] and options["reference_policy"]:
             raise RoundRefused("Give --reference or --reference-policy, not both.", code="two_references")
         sampling = {"prompts": options["prompts"], "responses_per_task": options["responses"]}
+        compared, trained = _mixture(options, "compared"), _mixture(options, "trained")
+        if compared:
+            sampling["mixture"] = compared
         annotation = {name: options[name] for name in ("overlap", "quota")} | {"max_hours": options["hours"]}
         plan = override_plan(
             preset_plan(options["preset"]),
@@ -124,6 +151,7 @@ class Command(ProjectCommand):
             processes=options["processes"],
             runtime=runtime_values(options),
             rewards=rewards_from_options(options),
+            policy_prompts=trained or None,
         )
         plan = with_steps(plan, [step_from_words(words, policy=plan.policy) for words in options["step"]])
         if not plan.uses_policy and (options["ppo_preset"] or _of_ppo(options["set"])):
@@ -180,6 +208,16 @@ class Command(ProjectCommand):
 
 def _of_ppo(assignments: list[str]) -> bool:
     return any(words.startswith("policy.") for words in assignments)
+
+
+def _mixture(options: dict[str, Any], use: str) -> PromptMixture:
+    """Raises UserError."""
+    return mixture_of(
+        parsed_shares("\n".join(options[f"{use}_set"])),
+        by_numbers=options[f"{use}_are"] == NUMBERS,
+        when_short=options[f"{use}_short"],
+        prompts=options["trained_prompts"] if use == "trained" else None,
+    )
 
 
 def find_policy(project: Project, name: str | None) -> Policy:
