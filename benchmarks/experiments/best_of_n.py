@@ -14,9 +14,11 @@ import torch
 
 from benchmarks.experiments import world
 from benchmarks.experiments.materials import BATCH, Materials, runtime
+from learning.batches.collation import Example
 from learning.distributed import DistributedContext
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES
+from learning.models.tokenization import encode_prompt
 from policy_training.training.config import SampleConfig, SampleOptions
 from policy_training.training.sampling import sample
 from rewardmodel.training.scoring import RewardScorer
@@ -46,43 +48,40 @@ def execute(seed: int, folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     materials = Materials(folder / "materials")
     prepare(materials)
-    rows = list(read_records(materials.folder / "pool" / "responses.parquet", SAMPLED_RESPONSES))
     # The same answer to the same question is judged and scored once; places lead from the pool to it.
-    distinct: dict[tuple[str, str, bool], int] = {}
+    distinct: dict[tuple[str, tuple[int, ...]], int] = {}
+    golds: list[float] = []
     places: dict[str, list[int]] = {}
-    for row in rows:
+    for row in read_records(materials.folder / "pool" / "responses.parquet", SAMPLED_RESPONSES):
         asked = row["prompt"][-1]["content"]
-        place = distinct.setdefault((asked, row["text"], bool(row["ended"])), len(distinct))
+        place = distinct.setdefault((asked, tuple(row["token_ids"])), len(distinct))
+        if place == len(golds):
+            golds.append(world.gold(asked, row["text"], ended=bool(row["ended"])))
         places.setdefault(asked, []).append(place)
-    golds = np.array([world.gold(asked, text, ended=ended) for asked, text, ended in distinct])
     found = {}
     for labels in LABELS:
         path, accuracy = materials.reward_model(seed, labels=labels)
         scores = np.array(_scores(path, list(distinct)))
-        of_prompts = [(scores[own], golds[own]) for own in places.values()]
+        of_prompts = [(scores[own], np.array(golds)[own]) for own in places.values()]
         found[str(labels)] = {
             "accuracy": accuracy,
             "proxy": [float(np.mean([best_of(n, p, p) for p, _ in of_prompts])) for n in NUMBERS],
             "gold": [float(np.mean([best_of(n, p, g) for p, g in of_prompts])) for n in NUMBERS],
         }
-    return {"distinct": len(distinct) / len(rows), "labels": found}
+    return {"distinct": len(distinct) / sum(len(own) for own in places.values()), "labels": found}
 
 
-def _scores(path: str, answers: Sequence[tuple[str, str, bool]]) -> list[float]:
-    """Of the reward model in this folder, in the order of the answers."""
+def _scores(path: str, answers: Sequence[tuple[str, tuple[int, ...]]]) -> list[float]:
+    """Of the reward model in this folder, in the order of the answers, from the ids that were sampled."""
     scorer = RewardScorer.load(
         path, batch=BATCH, dtype="fp32", distributed=DistributedContext.start(runtime())
     )
-    scores: list[float] = []
-    for begin in range(0, len(answers), 2048):
-        part = answers[begin : begin + 2048]
-        groups = scorer.score(
-            [world.user(asked) for asked, _, _ in part],
-            [[text] for _, text, _ in part],
-            ended=[[ended] for _, _, ended in part],
-        )
-        scores += [group[0] for group in groups]
-    return scores
+    prompts = {
+        asked: encode_prompt(scorer.tokenizer, world.user(asked), world.MAX_PROMPT_TOKENS)
+        for asked in dict.fromkeys(asked for asked, _ in answers)
+    }
+    groups = scorer.score_examples([Example(prompts[asked], [list(ids)]) for asked, ids in answers])
+    return [group[0] for group in groups]
 
 
 def best_of(n: int, proxy: Sequence[float] | np.ndarray, values: Sequence[float] | np.ndarray) -> float:

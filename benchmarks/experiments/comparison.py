@@ -67,14 +67,20 @@ def _over(rows: Sequence[Row]) -> dict[str, list[float]]:
     """Means over the seeds at each step that is measured; a step counts with its own KL and its own seconds."""
     length = min(len(row["steps"]) for row in rows)
 
-    def means(of: Callable[[dict[str, Any]], float]) -> list[float]:
-        return [statistics.fmean(of(row["steps"][place]) for row in rows) for place in range(length)]
+    def means(of: Callable[[Row, int], float]) -> list[float]:
+        return [statistics.fmean(of(row, place) for row in rows) for place in range(length)]
 
     return {
-        "kl": means(lambda step: math.sqrt(max(step["kl"], 0.0))),
-        "gold": means(lambda step: step["gold"]),
-        "seconds": means(lambda step: step["seconds"]),
+        "kl": means(lambda row, place: math.sqrt(max(row["steps"][place]["kl"], 0.0))),
+        "gold": means(lambda row, place: row["steps"][place]["gold"]),
+        "seconds": means(_seconds),
     }
+
+
+def _seconds(row: Row, place: int) -> float:
+    """Up to this step. Results of before knew only the whole run's, which are spread evenly over its steps."""
+    evenly = row["seconds"] * (place + 1) / len(row["steps"])
+    return float(row["steps"][place].get("seconds", evenly))
 
 
 def _line(name: str, rows: Sequence[Row]) -> str:

@@ -63,7 +63,7 @@ def resampled(
 
 def section(by_name: Mapping[str, Sequence[Row]], measured: Sequence[Row], report: Path) -> str:
     """`measured`: the rows of best_of_n, one a seed. Writes its pictures into `report`."""
-    curves, lines, coefficients = [], [], []
+    best_curves, ppo_curves, lines, coefficients = [], [], [], []
     for labels in LABELS:
         rows = by_name.get(PPO_RUNS[labels], ())
         if not rows or not measured:
@@ -88,12 +88,16 @@ def section(by_name: Mapping[str, Sequence[Row]], measured: Sequence[Row], repor
             "PPO": (*fit_ppo(_all(ppo)), *resampled(ppo, fit_ppo)),
         }
         coefficients.append((labels, fits))
-        curves.append((f"{labels} labels", _curves(best, ppo, own, fits)))
+        best_curves.append((f"{labels} labels", _best_curves(best, own, fits["best of n"])))
+        ppo_curves.append((f"{labels} labels", _ppo_curves(ppo, fits["PPO"])))
         lines.append(_line(labels, own, fits, rows))
     if not lines:
         return ""
     (report / "over_optimisation.svg").write_text(
-        panels("Gold gained against sqrt(KL)", "sqrt(KL)", curves, columns=3)
+        panels("Gold gained by PPO against sqrt(KL)", "sqrt(KL)", ppo_curves, columns=3)
+    )
+    (report / "best_of_n.svg").write_text(
+        panels("Gold and proxy gained by best-of-n against sqrt(KL)", "sqrt(KL)", best_curves, columns=3)
     )
     (report / "coefficients.svg").write_text(_coefficients(coefficients))
     return "\n\n".join(
@@ -112,7 +116,10 @@ def section(by_name: Mapping[str, Sequence[Row]], measured: Sequence[Row], repor
             f"held-out questions ({100 * statistics.fmean(row['distinct'] for row in measured):.0f} % of them "
             "distinct), n = 1 to 256, by the estimator over all draws from the pool; KL is log n - (n - 1)/n. PPO: the "
             "steps of vanilla PPO. Intervals: 95 %, seeds resampled. `best_of_n` is the command's name for it.",
-            "![Gold gained against sqrt(KL), with the fitted curves](over_optimisation.svg)",
+            "Best-of-n:",
+            "![Gold and proxy gained by best-of-n against sqrt(KL), with the fitted curves](best_of_n.svg)",
+            "PPO:",
+            "![Gold gained by PPO against sqrt(KL), with the fitted curves](over_optimisation.svg)",
             "| labels | accuracy | best of n: alpha | beta | peak at d | best n | PPO: alpha | beta | peak at d | "
             "best gold "
             "of a step |\n|---|---|---|---|---|---|---|---|---|---|\n" + "\n".join(lines),
@@ -126,28 +133,34 @@ def _all(runs: Sequence[Sequence[Point]]) -> list[Point]:
     return [point for run in runs for point in run]
 
 
-def _curves(
-    best: Sequence[Sequence[Point]],
-    ppo: Sequence[Sequence[Point]],
-    own: Sequence[Row],
-    fits: Mapping[str, tuple[Any, ...]],
+def _best_curves(
+    best: Sequence[Sequence[Point]], own: Sequence[Row], fitted: tuple[Any, ...]
 ) -> dict[str, Curve]:
     ds = [d for d, _ in best[0]]
-    gained = [[run[place][1] for run in best] for place in range(len(ds))]
-    points = sorted(point for point in _all(ppo) if point[0] > NEAREST)
-    alpha, beta = fits["best of n"][:2]
-    alpha_ppo, beta_ppo = fits["PPO"][:2]
+    alpha, beta = fitted[:2]
+    proxies = [[value - one["proxy"][0] for value in one["proxy"]] for one in own]
+    golds = [[gained for _, gained in run] for run in best]
     return {
-        "best of n": Curve(
-            ds,
-            [statistics.fmean(one) for one in gained],
-            [min(one) for one in gained],
-            [max(one) for one in gained],
-        ),
-        "fitted to it": Curve(ds, [d * (alpha - beta * d) for d in ds]),
-        "PPO": Curve([d for d, _ in points], [gain for _, gain in points]),
-        "fitted to PPO": Curve(
-            [d for d, _ in points], [d * (alpha_ppo - beta_ppo * math.log(d)) for d, _ in points]
+        "gold": _over_seeds(ds, golds),
+        "fitted to gold": Curve(ds, [d * (alpha - beta * d) for d in ds]),
+        "proxy": _over_seeds(ds, proxies),
+    }
+
+
+def _over_seeds(ds: Sequence[float], of_seeds: Sequence[Sequence[float]]) -> Curve:
+    columns = list(zip(*of_seeds, strict=True))
+    return Curve(
+        ds, [statistics.fmean(c) for c in columns], [min(c) for c in columns], [max(c) for c in columns]
+    )
+
+
+def _ppo_curves(ppo: Sequence[Sequence[Point]], fitted: tuple[Any, ...]) -> dict[str, Curve]:
+    points = sorted(point for point in _all(ppo) if point[0] > NEAREST)
+    alpha, beta = fitted[:2]
+    return {
+        "gold": Curve([d for d, _ in points], [gained for _, gained in points]),
+        "fitted to gold": Curve(
+            [d for d, _ in points], [d * (alpha - beta * math.log(d)) for d, _ in points]
         ),
     }
 

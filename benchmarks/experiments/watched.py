@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.experiments.configurations import CONFIGURATIONS
+from benchmarks.experiments.configurations import CONFIGURATIONS, Configuration
 from benchmarks.experiments.materials import Materials, run_in_process
 from benchmarks.experiments.runs import answers_kept, mean_gold
 from learning.interface.record_schemas import PROMPTS, TEXTS
@@ -34,12 +34,14 @@ def execute(seed: int, folder: Path) -> dict[str, Any]:
     reward_model, _ = materials.reward_model(seed)
     limit = json.loads((Path(reward_model) / "config.json").read_text())["reward_range"][1]
     return {"limit": limit} | {
-        name: _watch(name, seed, materials, folder / "runs" / f"watched-{name}-{seed}") for name in NAMES
+        name: watch(CONFIGURATIONS[name], seed, materials, folder / "runs" / f"watched-{name}-{seed}")
+        for name in NAMES
     }
 
 
-def _watch(name: str, seed: int, materials: Materials, path: Path) -> dict[str, Any]:
-    options = CONFIGURATIONS[name].options(materials, seed)
+def watch(configuration: Configuration, seed: int, materials: Materials, path: Path) -> dict[str, Any]:
+    """Of a run of PPO: `scores` of the held-out questions by step, the measures of all `steps`, its `alarms`."""
+    options = configuration.options(materials, seed)
     options = replace(options, evaluation=replace(options.evaluation, evaluate_every_steps=EVERY))
     inputs: dict[str, Any] = {"prompts": (materials.prompts(), PROMPTS)}
     if options.algorithm.ptx_coefficient:

@@ -139,16 +139,24 @@ def test_a_picture_is_xml_and_names_its_curves():
     assert heights[1] == pytest.approx(heights[0] / 3, abs=0.1)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The world's materials, with fewer answers than the experiments have."""
+    folder = tmp_path_factory.mktemp("experiments")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(materials, "ANSWERS_A_PROMPT", 4)
+        made = materials.Materials(folder / "materials")
+        made.folder.mkdir()
+        made.prepare()
+    return made
+
+
 @pytest.mark.slow
-def test_one_run_is_measured_from_outside_and_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr(materials, "ANSWERS_A_PROMPT", 4)
-    made = materials.Materials(tmp_path / "materials")
-    made.folder.mkdir()
-    made.prepare()
+def test_one_run_is_measured_from_outside_and_reported(made, tmp_path):
     configuration = CONFIGURATIONS["max"]
     short = configuration.changes | {"rollout.steps": 2, "critic.max_pretraining_updates": 4}
-    row = execute(type(configuration)("max", "ppo_max", short, labels=100), 0, tmp_path)
-    assert len(row["steps"]) == 2 and not list((tmp_path / "runs").iterdir())
+    row = execute(type(configuration)("max", "ppo_max", short, labels=100), 0, made.folder.parent)
+    assert len(row["steps"]) == 2 and not list((made.folder.parent / "runs").iterdir())
     # The first answers are the fine-tuned policy's: its gold, measured from the answers it was sampled for.
     usual = [
         world.gold(answer["prompt"][-1]["content"], answer["text"], ended=answer["ended"])
