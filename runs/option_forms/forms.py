@@ -130,7 +130,7 @@ def _field(option: Option, initial: str) -> forms.Field:
         )
     texts = [as_text(choice) for choice in option.choices]
     choices = [(text, yes_or_no(text)) for text in texts]
-    if option.may_be_empty:
+    if option.may_be_empty or not initial:  # of a section that may be null, too
         choices.insert(0, ("", gettext("none")))
     return forms.ChoiceField(
         label=option.label, choices=choices, initial=initial, required=False, help_text=gettext(option.help)
