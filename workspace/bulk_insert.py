@@ -39,11 +39,16 @@ def reserve_keys(model: type[models.Model], number: int) -> list[int]:
     table = model._meta.db_table
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            # The sequence looked up once and not for each key, and the keys only told where they have gaps: others
+            # took some in between.
             cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+                "SELECT min(key), CASE WHEN max(key) - min(key) + 1 > count(*) THEN array_agg(key ORDER BY key) END "
+                "FROM (SELECT nextval(s.name) AS key FROM (SELECT pg_get_serial_sequence(%s, 'id')::regclass AS name "
+                "OFFSET 0) AS s, generate_series(1, %s)) AS keys",
                 [table, number],
             )
-            return sorted(key for (key,) in cursor.fetchall())
+            first, keys = cursor.fetchone()
+            return keys if keys is not None else list(range(first, first + number))
         if (writes := current_writes()) is not None:
             return writes.reserve_keys(table, number)
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])

@@ -118,9 +118,10 @@ def _required_judgments(batch: Batch, task: NewTask) -> int:
         raise InvalidTask(
             f"The batch “{batch.name}” asks for {batch.responses_per_task} responses a task; this one has {count}."
         )
-    if len({response.pk for response in task.responses}) != count:
+    if len({response.id for response in task.responses}) != count:
         raise InvalidTask("A task shows each response once.")
-    if any(response.prompt_id != task.prompt.pk for response in task.responses):
+    prompt_id = task.prompt.id
+    if any(response.prompt_id != prompt_id for response in task.responses):
         raise InvalidTask("A task's responses must answer its own prompt.")
     if task.purpose in (Task.Purpose.REPEAT, Task.Purpose.ADJUDICATION) and task.reserved_for is None:
         raise InvalidTask(f"A task of purpose {task.purpose} needs the person it is for.")
@@ -192,13 +193,13 @@ def _insert_tasks(batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
         TaskResponse,
         ["task_id", "response_id", "position"],
         (
-            (row.pk, response.pk, position)
+            (row.id, response.id, position)
             for row, task in zip(created, tasks, strict=True)
             for position, response in enumerate(task.responses)
         ),
     )
     keep_from_writers([(row, task.responses) for row, task in zip(created, tasks, strict=True)])
-    batch.content_warnings = with_warnings_of(batch, [task.prompt.pk for task in tasks])
+    batch.content_warnings = with_warnings_of(batch, (task.prompt for task in tasks))
     return created
 
 

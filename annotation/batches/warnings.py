@@ -1,6 +1,6 @@
 """What the prompts of a batch warn of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from django.db.models import TextField
 from django.db.models.functions import Cast
@@ -15,16 +15,25 @@ from annotation.preferences.content_warnings import (
 )
 
 
-def with_warnings_of(batch: Batch, keys: Sequence[int]) -> str | None:
+def with_warnings_of(batch: Batch, prompts: Iterable[Prompt]) -> str | None:
     """What a batch warns of with these prompts in it, as it is stored."""
-    return join_warnings({*split_warnings(batch.content_warnings), *warnings_of_prompts(keys)})
+    return join_warnings({*split_warnings(batch.content_warnings), *warnings_of_prompts(prompts)})
 
 
-def warnings_of_prompts(keys: Sequence[int]) -> set[str]:
-    """What the prompts' tags warn of: a batch warns of all that is in it."""
+def warnings_of_prompts(prompts: Iterable[Prompt]) -> set[str]:
+    """What the prompts' tags warn of: a batch warns of all that is in it. Tags never change: those at hand count, and
+    only those that were not loaded are looked up.
+    """
     found: set[str] = set()
+    unread: set[int] = set()
+    for prompt in prompts:
+        if "tags" not in prompt.__dict__:
+            unread.add(prompt.pk)
+        elif tags := prompt.tags:
+            found |= warnings_of_tags(tags)
+    keys = sorted(unread)
     for start in range(0, len(keys), BULK_UPDATE_SIZE):
-        some = Prompt.objects.filter(pk__in=set(keys[start : start + BULK_UPDATE_SIZE]))
+        some = Prompt.objects.filter(pk__in=keys[start : start + BULK_UPDATE_SIZE])
         tagged = some.annotate(text=Cast("tags", TextField())).filter(text__contains=f'"{TAG_PREFIX}')
         for tags in tagged.values_list("tags", flat=True):
             found |= warnings_of_tags(tags)

@@ -210,7 +210,7 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
     new_ids = iter(time_ordered_uuids(len(rows)) if any(row.from_import for row in rows) else ())
 
     def stored_or_new(row: NewResponse, stored: Response | None) -> Response:
-        if row.prompt.project_id != project.pk or row.source.project_id != project.pk:
+        if row.prompt.project_id != project.id or row.source.project_id != project.id:
             raise InvalidTask("A response's prompt and source must be of its own project.")
         answer = clean_answer(row.text if row.turns is None else row.turns)
         if stored is not None:

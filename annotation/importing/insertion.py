@@ -130,14 +130,14 @@ def _new_judgment(
 ) -> NewJudgment:
     """`place` in the import makes its idempotency key."""
     assert imported is not None
-    pk_by_answer = {answer_key(response.answer): response.pk for response in responses}
+    pk_by_answer = {answer_key(response.answer): response.id for response in responses}
     keys = [pk_by_answer[answer_key(response)] for response in judgment.responses]
     return NewJudgment(
         task=task,
         annotator=annotators.get_or_create_user(judgment.annotator, judgment.annotator_kind),
         tiers=[[keys[index] for index in tier] for tier in ranks_to_tiers(judgment.ranks)],
         strengths=judgment.strengths,
-        idempotency_key=IMPORT_KEY_PREFIX + "-".join([str(imported.pk), *map(str, place)]),
+        idempotency_key=IMPORT_KEY_PREFIX + "-".join([str(imported.id), *map(str, place)]),
         order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
         marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
         confidence=judgment.confidence,
@@ -145,7 +145,7 @@ def _new_judgment(
         flags=judgment.flags,
         seconds=judgment.seconds,
         created_at=_parse_timestamp(judgment.created_at),
-        task_responses=[response.pk for response in responses] if is_new_task else None,
+        task_responses=[response.id for response in responses] if is_new_task else None,
         from_import=imported,
         source_id=judgment.source_id,
         metadata=judgment.metadata,

@@ -23,8 +23,10 @@ def match_known_rows(
 
     Returns how many are known, by batch; the report notes what counts twice. Call it when pseudonyms are resolved.
     """
-    for contents in staging.prompt_contents():
-        _load(staging, criterion, contents)
+    # Where nothing has been judged by this criterion, nothing is known.
+    if Batch.objects.filter(criterion=criterion, visible=True).exists():
+        for contents in staging.prompt_contents():
+            _load(staging, criterion, contents)
     known, judged_otherwise = staging.place_known_rows(drop=not again)
     if repeats := staging.count_repeats():
         report.notes.append(

@@ -89,10 +89,10 @@ class _BulkInsert:
         self.assignments: dict[tuple[int, int], Assignment] = {}
         for row in rows:
             if row.task_responses is not None:
-                if row.task.batch_id != batch.pk:
+                if row.task.batch_id != batch.id:
                     raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
-                self.tasks[row.task.pk] = row.task
-                self.responses_of[row.task.pk] = list(row.task_responses)
+                self.tasks[row.task.id] = row.task
+                self.responses_of[row.task.id] = list(row.task_responses)
         # Nobody else knows the others yet.
         if older := [row for row in rows if row.task_responses is None]:
             self._read(batch, older)
@@ -127,13 +127,13 @@ class _BulkInsert:
             self.assignments[assignment.task_id, assignment.annotator_id] = assignment
 
     def add(self, row: NewJudgment) -> Judgment:
-        key = (row.annotator.pk, row.idempotency_key)
+        key = (row.annotator.id, row.idempotency_key)
         if key in self.stored:
-            if self.stored[key].task_id != row.task.pk:
+            if self.stored[key].task_id != row.task.id:
                 raise IdempotencyKeyReused("This key belongs to the judgment of another task.")
             return self.stored[key]
-        task = self.tasks[row.task.pk]
-        responses = self.responses_of[task.pk]
+        task = self.tasks[row.task.id]
+        responses = self.responses_of[task.id]
         order_shown = list(row.order_shown) if row.order_shown is not None else responses
         if sorted(order_shown) != sorted(responses):
             raise InvalidJudgment("The order shown must hold every response of the task once.")
@@ -168,7 +168,7 @@ class _BulkInsert:
 
     def _assignment(self, task: Task, annotator: User, order_shown: list[int]) -> tuple[Assignment, bool]:
         """The annotator's submitted assignment of the task, and whether it held a lease until now."""
-        assignment = self.assignments.get((task.pk, annotator.pk))
+        assignment = self.assignments.get((task.id, annotator.id))
         leased = assignment is not None and assignment.state == Assignment.State.LEASED
         if assignment is None:
             assignment = new_object(
@@ -179,7 +179,7 @@ class _BulkInsert:
                 shuffle_seed=0,
                 public_id=next(self.public_ids),
             )
-            self.assignments[task.pk, annotator.pk] = assignment
+            self.assignments[task.id, annotator.id] = assignment
             self.new_assignments.append(assignment)
         elif assignment.state == Assignment.State.SUBMITTED:
             raise AlreadySubmitted(f"{annotator.pseudonym} has judged this task already.")
@@ -213,12 +213,12 @@ class _BulkInsert:
             assignment.save()
         for judgment in self.new_judgments:
             # The judgments were built before their assignments had keys.
-            judgment.assignment_id = judgment.assignment.pk
+            judgment.assignment_id = judgment.assignment.id
         insert_objects(self.new_judgments)
         insert_values(
             CurrentJudgment,
             ["task_id", "annotator_id", "judgment_id"],
-            ((j.task_id, j.annotator_id, j.pk) for j in self.new_judgments),
+            ((j.task_id, j.annotator_id, j.id) for j in self.new_judgments),
         )
         update_values(
             Task,
