@@ -19,6 +19,7 @@ from django.db import connection, transaction
 MAX_WAITING = 32  # statements; of 200 rows each
 # After each statement the thread waits for Python's lock, by default up to 5 ms, as long as it stored.
 SWITCH_SECONDS = 0.0005
+PAGES_PER_CHECKPOINT = 16_000  # 64 MB of SQLite's log
 
 _of_thread = threading.local()
 
@@ -129,3 +130,21 @@ def writes_beside() -> Iterator[WritesBeside]:
     finally:
         writes.end()
         sys.setswitchinterval(before)
+
+
+@contextmanager
+def rare_checkpoints() -> Iterator[None]:
+    """SQLite moves what is written from its log into the database more seldom meanwhile: a page of an index by hash is
+    written anew by nearly every chunk.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA wal_autocheckpoint")
+        (usual,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {PAGES_PER_CHECKPOINT}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA wal_autocheckpoint = {usual}")

@@ -133,8 +133,6 @@ def import_comparisons(
         insertion.insert(staging, tasks)
         imported = insertion.imported
         assert imported is not None
-        joined = Task.objects.filter(judgments__from_import=imported).exclude(batch__from_import=imported)
-        n_joined = joined.distinct().count()
         with transaction.atomic():
             batch = insertion.batch
             if batch is not None:
@@ -142,6 +140,7 @@ def import_comparisons(
                 close_batch(actor=actor, batch=batch)
                 batch = publish_batch(actor=actor, batch=batch, name=unique_name(project.batches.all(), name))
             else:
+                joined = Task.objects.filter(judgments__from_import=imported)
                 batch = Batch.objects.filter(tasks__in=joined).order_by("pk").first()
                 assert batch is not None
             report.counts = {
@@ -149,8 +148,8 @@ def import_comparisons(
                 "tasks": tasks,
                 "annotators": len(annotators),
             } | report.counts
-            if n_joined:
-                report.counts["tasks that were there already"] = n_joined
+            if insertion.n_joined:
+                report.counts["tasks that were there already"] = insertion.n_joined
             finish_import(imported, report)
             record_audit(
                 actor=actor, action="comparisons.import", project=project, target=batch, file=report.file,

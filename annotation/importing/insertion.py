@@ -6,7 +6,8 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -21,7 +22,8 @@ from annotation.content.actions import NewResponse, add_prompts, add_responses, 
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.beside import Beside
 from annotation.importing.readers.judgments import ImportedJudgment
-from annotation.importing.staging import StagedTask, Staging
+from annotation.importing.staging import PackedTask, Staging, unpack_task
+from annotation.importing.storing_processes import StoringProcesses, can_store_beside
 from annotation.importing.unfinished import keep_alive
 from annotation.importing.watching import current_watch
 from annotation.judging.bulk import NewJudgment, add_judgments
@@ -32,7 +34,7 @@ from annotation.preferences.weak_orders import ranks_to_tiers
 from learning.interface.messages import answer_columns, answer_key, answer_text
 from workspace.models import MAX_OVERLAP, Criterion, User
 from workspace.write_turns import Turns
-from workspace.writes_beside import WritesBeside, writes_beside
+from workspace.writes_beside import WritesBeside, rare_checkpoints, writes_beside
 
 # A chunk is a transaction, and on SQLite nobody else writes meanwhile: as many tasks as take this long. Few large ones
 # write an index's page less often than many small ones.
@@ -42,8 +44,9 @@ MAX_TASKS_PER_CHUNK = 4000
 
 CHARACTERS_PER_CHUNK = 8_000_000
 TASKS_WORTH_A_THREAD = 2000
-PAGES_PER_CHECKPOINT = 16_000  # 64 MB of SQLite's log
+TASKS_WORTH_PROCESSES = 5000
 
+_Contents = tuple[list[Prompt], list[list[Response]]]  # of a chunk of tasks
 JoinedTask = tuple[int, list[ImportedJudgment]]  # a task that is there, its new judgments
 
 
@@ -51,15 +54,14 @@ def content_id(prefix: str, *parts: str) -> str:
     return f"{prefix}-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _chunks(tasks: Iterator[StagedTask]) -> Iterator[list[StagedTask]]:
+def _chunks(tasks: Iterator[PackedTask]) -> Iterator[list[PackedTask]]:
     """Some hundred tasks at a time, as many as the caller stores in SECONDS_PER_CHUNK, fewer where texts are long."""
-    chunk: list[StagedTask] = []
+    chunk: list[PackedTask] = []
     size = 0
     most = TASKS_PER_CHUNK
     for task in tasks:
         chunk.append(task)
-        size += sum(len(answer_text(response)) for response in task.judgments[0].responses)
-        size += len(answer_text(task.judgments[0].prompt))
+        size += sum(map(len, task[1]))
         if len(chunk) >= most or size > CHARACTERS_PER_CHUNK:
             begun = time.monotonic()
             yield chunk
@@ -165,18 +167,16 @@ class _Part:
         return self.judgments[0]
 
 
-def _parts(staged: Sequence[StagedTask]) -> list[_Part]:
+def _parts(chunk: Sequence[PackedTask]) -> list[_Part]:
     return [
         _Part(number=task.number, part=part, judgments=task.judgments[start : start + MAX_OVERLAP])
-        for task in staged
+        for task in map(unpack_task, chunk)
         for part, start in enumerate(range(0, len(task.judgments), MAX_OVERLAP))
     ]
 
 
 @transaction.atomic
-def _insert_contents(
-    actor: User, batch: Batch, parts: Sequence[_Part], source_name: str
-) -> tuple[list[Prompt], list[list[Response]]]:
+def _insert_contents(actor: User, batch: Batch, parts: Sequence[_Part], source_name: str) -> _Contents:
     """The prompts and responses of a chunk of tasks."""
     firsts = [part.first for part in parts]
     prompts = add_prompts(
@@ -201,7 +201,7 @@ def _insert_tasks(
     actor: User,
     batch: Batch,
     parts: Sequence[_Part],
-    contents: tuple[list[Prompt], list[list[Response]]],
+    contents: _Contents,
     annotators: AnnotatorResolver,
 ) -> None:
     """The chunk's tasks with their judgments."""
@@ -282,24 +282,6 @@ def _writes(n_tasks: int) -> AbstractContextManager[WritesBeside | None]:
     return writes_beside()
 
 
-@contextmanager
-def _rare_checkpoints() -> Iterator[None]:
-    """SQLite moves what is written from its log into the database more seldom meanwhile: a page of an index by hash is
-    written anew by nearly every chunk.
-    """
-    if connection.vendor != "sqlite":
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA wal_autocheckpoint")
-        (usual,) = cursor.fetchone()
-        cursor.execute(f"PRAGMA wal_autocheckpoint = {PAGES_PER_CHECKPOINT}")
-        try:
-            yield
-        finally:
-            cursor.execute(f"PRAGMA wal_autocheckpoint = {usual}")
-
-
 class JudgmentInsertion:
     """Chunk by chunk: new tasks into an invisible batch, then judgments of known tasks.
 
@@ -321,29 +303,73 @@ class JudgmentInsertion:
         self._max_responses, self._annotators, self._begin = max_responses, annotators, begin
         self.imported: Import | None = None
         self.batch: Batch | None = None
+        self.n_joined = 0  # tasks that were there already
 
     def insert(self, staging: Staging, n_tasks: int) -> None:
+        chunks = _chunks(staging.tasks())
+        if n_tasks >= TASKS_WORTH_PROCESSES and can_store_beside():
+            self._insert_by_processes(chunks, staging)
+        else:
+            self._insert_here(chunks, n_tasks)
         turns = Turns()
-        with _rare_checkpoints(), _beside() as beside, _writes(n_tasks) as writes:
-            for tasks in _chunks(staging.tasks()):
-                parts = _parts(tasks)
-                with turns.writing(), transaction.atomic(), writes.transaction() if writes else nullcontext():
-                    self._go_on()
-                    if self.batch is None:
-                        self.batch = self._create_batch()
-                    contents = _insert_contents(self._actor, self.batch, parts, self._name)
-                    insert_tasks = partial(
-                        _insert_tasks, self._actor, self.batch, parts, contents, self._annotators
-                    )
-                    if beside is None:
-                        insert_tasks()
-                if beside is not None:
-                    beside.call(insert_tasks)
-                current_watch().advance(len(tasks))
         for joined in _in_chunks(staging.joined()):
             with turns.writing(), transaction.atomic():
                 _insert_joined(self._actor, self._go_on(), joined, self._annotators)
+            self.n_joined += len(joined)
             current_watch().advance(0)
+
+    def _insert_here(self, chunks: Iterator[list[PackedTask]], n_tasks: int) -> None:
+        turns, prepared = Turns(), map(_parts, chunks)
+        with (
+            ThreadPoolExecutor(1, "next chunk of an import") as ahead,
+            rare_checkpoints(),
+            _beside() as beside,
+            _writes(n_tasks) as writes,
+        ):
+            parts = next(prepared, None)
+            while parts is not None:
+                with turns.writing(), transaction.atomic(), writes.transaction() if writes else nullcontext():
+                    contents = self._insert_contents(parts)
+                    insert_tasks = partial(self._insert_tasks, parts, contents)
+                    if beside is None:
+                        insert_tasks()
+                    # While the database stores the last of these, and commits.
+                    following = ahead.submit(next, prepared, None)
+                if beside is not None:
+                    beside.call(insert_tasks)
+                current_watch().advance(len({part.number for part in parts}))
+                parts = following.result()
+
+    def _insert_by_processes(self, chunks: Iterator[list[PackedTask]], staging: Staging) -> None:
+        """PostgreSQL: two chunks at a time. The first goes in here, with the batch and everybody who judged."""
+        chunk = next(chunks)
+        first = _parts(chunk)
+        with transaction.atomic():
+            contents = self._insert_contents(first)
+            for who in staging.annotators():
+                self._annotators.get_or_create_user(*who)
+            self._insert_tasks(first, contents)
+        current_watch().advance(len(chunk))
+
+        def store_contents(parts: list[_Part]) -> _Contents:
+            with transaction.atomic():
+                return self._insert_contents(parts)
+
+        with StoringProcesses(_parts, store_contents, self._insert_tasks) as processes:
+            for chunk in chunks:
+                current_watch().advance(processes.store(chunk, len(chunk)))
+            current_watch().advance(processes.finish())
+
+    def _insert_contents(self, parts: Sequence[_Part]) -> _Contents:
+        """In a transaction."""
+        self._go_on()
+        if self.batch is None:
+            self.batch = self._create_batch()
+        return _insert_contents(self._actor, self.batch, parts, self._name)
+
+    def _insert_tasks(self, parts: Sequence[_Part], contents: _Contents) -> None:
+        assert self.batch is not None
+        _insert_tasks(self._actor, self.batch, parts, contents, self._annotators)
 
     def _go_on(self) -> Import:
         if self.imported is None:

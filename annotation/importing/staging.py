@@ -33,6 +33,16 @@ class StagedTask:
     judgments: list[ImportedJudgment]
 
 
+PackedTask = tuple[int, list[str]]  # the number of its first row, its judgments as JSON
+
+
+def unpack_task(packed: PackedTask) -> StagedTask:
+    number, payloads = packed
+    return StagedTask(
+        number=number, judgments=[ImportedJudgment(**json.loads(payload)) for payload in payloads]
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class StagedPrompt:
     """What decides on which side a prompt goes; `split`: the one that the file names."""
@@ -46,7 +56,8 @@ class StagedPrompt:
 class Staging:
     def __enter__(self) -> Self:
         # An empty name: a temporary file of SQLite's own, unlinked as soon as it is open.
-        self._database = sqlite3.connect("", isolation_level=None)
+        # One thread at a time uses it, and not always the same.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA cache_size = -16000")
         self._database.execute("PRAGMA temp_store = FILE")
         self._database.executescript(TABLES)
@@ -358,7 +369,7 @@ class Staging:
         ).fetchone()[0]
         return int(judgments), int(tasks), int(max_responses)
 
-    def tasks(self) -> Iterator[StagedTask]:
+    def tasks(self) -> Iterator[PackedTask]:
         """Every task with its judgments, in the order in which tasks begin in the file."""
         rows = self._database.execute(
             "SELECT first, payload FROM task CROSS JOIN duplicate USING (task_key, occurrence)"
@@ -366,5 +377,4 @@ class Staging:
             " ORDER BY first, seq"
         )
         for first, members in itertools.groupby(rows, key=itemgetter(0)):
-            judgments = [ImportedJudgment(**json.loads(payload)) for _, payload in members]
-            yield StagedTask(number=first, judgments=judgments)
+            yield first, [payload for _, payload in members]

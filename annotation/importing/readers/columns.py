@@ -59,6 +59,7 @@ class ColumnMap:
                 )
         self.messages = MessageParser.from_mapping(mapping)
         self._columns = {field: list(mapping.get(field, [field])) for field in fields}
+        self._names = {field: " + ".join(columns) for field, columns in self._columns.items()}
         self._mapped = frozenset(mapping)
         # field -> the alternatives of it that the caller named
         self._named_instead = {
@@ -92,7 +93,7 @@ class ColumnMap:
         return field not in self._mapped and bool(self._named_instead.get(field))
 
     def name(self, field: str) -> str:
-        return " + ".join(self._columns[field])
+        return self._names[field]
 
     def columns_of(self, field: str) -> list[str]:
         return self._columns[field]
@@ -140,9 +141,11 @@ class ColumnMap:
         """The value; a RowError when the row does not have the column, or what is there cannot be read."""
         if row is not self._row:
             self._row, self._asked, self._kept = row, set(), set()
-        if (column := self._plain.get(field)) is not None and isinstance(row.get(column), str):
-            self._asked.add(column)
-            return row[column]
+        if (column := self._plain.get(field)) is not None:
+            found = row.get(column, _MISSING)
+            if found is not _MISSING:
+                self._asked.add(column)
+                return found if isinstance(found, str) else require_readable(found, column)
         if self._is_superseded(field):
             raise RowError(self.name(self._named_instead[field][0]), "has nothing in it")
         self._require_no_other(row, field)

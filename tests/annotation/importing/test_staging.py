@@ -3,7 +3,7 @@ import tracemalloc
 import pytest
 
 from annotation.importing.readers.judgments import ImportedJudgment
-from annotation.importing.staging import Staging
+from annotation.importing.staging import Staging, unpack_task
 
 
 def judgment(number, annotator="ada", responses=("a", "b"), **fields):
@@ -24,7 +24,7 @@ def test_judgments_of_the_same_question_are_one_task_in_the_order_tasks_begin():
         ):
             staging.add_judgment(line, one)
         assert staging.group_into_tasks() == (4, 2, 2)
-        tasks = list(staging.tasks())
+        tasks = list(map(unpack_task, staging.tasks()))
     assert [[one.annotator for one in task.judgments] for task in tasks] == [["ada", "bo", "cy"], ["ada"]]
 
 
@@ -33,7 +33,7 @@ def test_the_second_judgment_of_one_annotator_is_of_a_copy_of_the_task():
         for line, annotator in enumerate(["ada", "bo", "ada", "ada"]):
             staging.add_judgment(line, judgment(1, annotator))
         assert staging.group_into_tasks() == (4, 3, 2)
-        assert [[one.annotator for one in task.judgments] for task in staging.tasks()] == [
+        assert [[one.annotator for one in task.judgments] for task in map(unpack_task, staging.tasks())] == [
             ["ada", "bo"],
             ["ada"],
             ["ada"],
@@ -48,7 +48,7 @@ def test_two_names_of_one_person_are_one_person():
             {(None, "person"): "p", ("import-kitchen", "person"): "p", ("bo", "person"): "bo"}
         )
         assert staging.group_into_tasks() == (3, 2, 2)
-        assert [[one.annotator for one in task.judgments] for task in staging.tasks()] == [
+        assert [[one.annotator for one in task.judgments] for task in map(unpack_task, staging.tasks())] == [
             [None, "bo"],
             ["import-kitchen"],
         ]
