@@ -4,7 +4,7 @@
 from roundtable.client.resources.shared import (
     Artifact, Asked, Decision, Mark, Named, NewAudienceRequest, NewPushRequest, OneBatch, OneRun, OwnText,
     OwnTextRow, OwnVersion, PatchedModelDescriptionRequest, Preset, Presets, Progress, Returned, Run,
-    SaidOfVersion, StepValuesRequest,
+    SaidOfVersion, ShareOfSetRequest, StepValuesRequest,
 )  # fmt: skip
 from roundtable.client.resources.ai_judgings import (
     AIJudging, AIJudgingBodyRequest, ListAiJudgingsQuery,
@@ -223,11 +223,12 @@ __all__ = [
     "RequiredTrainingRequest", "Response", "Result", "Returned", "RewardModel", "RewardModelEvaluation",
     "Rewards", "Round", "RoundRun", "RoundValuesRequest", "Run", "Runs", "Said", "SaidOfTextRequest",
     "SaidOfVersion", "SaidTurn", "SampleBodyRequest", "Schedule", "ScoringModel", "SentMessageRequest",
-    "SentText", "SentTextRequest", "Serving", "ShownResponse", "Side", "Skip", "SkippedRequest", "Source",
-    "StageEntry", "StandingRequest", "StepValuesRequest", "StoredJudgment", "StuckTask", "Submitted",
-    "SubmittedJudgmentRequest", "TakenBack", "Task", "TaskQuality", "TaskRowRequest", "TaskToDecide", "Text",
-    "TextCounts", "TextReview", "TextVersion", "TextsInTemplateRequest", "TextsToScoreRequest", "Throughput",
-    "ToConfirm", "ToTalk", "Token", "TrainBodyRequest", "Training", "TrainingTold", "Upload",
-    "UploadSettingsRequest", "VersionToConfirmRequest", "Webhook", "WhyGivenBackRequest", "Work",
-    "WorkToWrite", "WriterCounts", "WritingWork", "WrittenAnswer", "WrittenDraftRequest",
+    "SentText", "SentTextRequest", "Serving", "ShareOfSetRequest", "ShownResponse", "Side", "Skip",
+    "SkippedRequest", "Source", "StageEntry", "StandingRequest", "StepValuesRequest", "StoredJudgment",
+    "StuckTask", "Submitted", "SubmittedJudgmentRequest", "TakenBack", "Task", "TaskQuality",
+    "TaskRowRequest", "TaskToDecide", "Text", "TextCounts", "TextReview", "TextVersion",
+    "TextsInTemplateRequest", "TextsToScoreRequest", "Throughput", "ToConfirm", "ToTalk", "Token",
+    "TrainBodyRequest", "Training", "TrainingTold", "Upload", "UploadSettingsRequest",
+    "VersionToConfirmRequest", "Webhook", "WhyGivenBackRequest", "Work", "WorkToWrite", "WriterCounts",
+    "WritingWork", "WrittenAnswer", "WrittenDraftRequest",
 ]  # fmt: skip

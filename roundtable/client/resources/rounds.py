@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Pages, Resource
-from roundtable.client.resources.shared import StepValuesRequest
+from roundtable.client.resources.shared import ShareOfSetRequest, StepValuesRequest
 from roundtable.operations import Operation
 
 
@@ -79,6 +79,13 @@ class RoundValuesRequest(TypedDict):
     criterion: str
     start_policy: int
     prompt_set: int
+    compared_sets: NotRequired[list[ShareOfSetRequest]]
+    compared_are: NotRequired[Literal["weights", "numbers"]]
+    compared_short: NotRequired[Literal["refuse", "top_up", "repeat"]]
+    trained_sets: NotRequired[list[ShareOfSetRequest]]
+    trained_are: NotRequired[Literal["weights", "numbers"]]
+    trained_prompts: NotRequired[int]
+    trained_short: NotRequired[Literal["refuse", "top_up"]]
     prompts: NotRequired[int]
     responses_per_task: NotRequired[int]
     temperatures: NotRequired[list[float]]

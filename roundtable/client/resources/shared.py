@@ -205,6 +205,11 @@ class SaidOfVersion(TypedDict):
     created_at: str
 
 
+class ShareOfSetRequest(TypedDict):
+    prompt_set: str
+    amount: float
+
+
 class StepValuesRequest(TypedDict):
     recipe: Literal["ppo", "policy_gradient", "best_of_n", "dpo", "sft", "pretrain"]
     preset: NotRequired[str]
