@@ -28,6 +28,7 @@ from rounds.plans import (
     preset_plan,
     with_assignments,
     with_ppo_preset,
+    with_steps,
 )
 from rounds.reward_fields import RoundRewardFields
 from rounds.step_fields import StepForms, typed_values
@@ -290,7 +291,13 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
             max_response_tokens=values["max_response_tokens"],
         )
         given = ppo_options.assignments(values)
-        return with_assignments(plan, given) if given else plan
+        plan = with_assignments(plan, given) if given else plan
+        plan = with_steps(plan, self.step_forms.steps(plan.policy))
+        if not plan.uses_policy and (given or values["ppo_preset"]):
+            raise UserError(
+                gettext("None of the steps is PPO as the round has it: leave PPO's options and preset empty.")
+            )
+        return plan
 
     def refuse(self, error: ActionError | UserError) -> None:
         """Shows what starting said, at the fields too that it is about."""

@@ -19,7 +19,7 @@ from policy_training.training.ppo.config import PPOConfig
 from rounds import ppo_options
 from rounds.step_runs import refused_option
 from rounds.steps import NAMED_POLICY, RECIPES, PolicyStep, Recipe, build_step
-from runs.option_forms.fields import Option, Section, sections_of
+from runs.option_forms.fields import Option, Section, path_in, sections_of
 from workspace.errors import ActionError
 from workspace.forms import StyledFormMixin
 from workspace.models import Project
@@ -184,7 +184,8 @@ class StepForm(StyledFormMixin, forms.Form):
                 policy=policy,
             )
         except (UserError, ActionError) as error:
-            if (path := refused_option(str(error))) in self.fields:
+            path = path_in(str(error), self.options) or refused_option(str(error))
+            if path in self.fields:
                 self.add_error(path, str(error).partition(": ")[2])
             raise UserError(
                 gettext("Step %(number)s: %(error)s") % {"number": self.number, "error": error}
@@ -234,7 +235,7 @@ def _recipes(data: Mapping[str, Any]) -> list[Recipe]:
 
 
 def _typed(data: Mapping[str, Any], project: Project, number: int, recipe: Recipe) -> dict[str, Any]:
-    return typed_values(StepForm(project=project, number=number, recipe=recipe), data)
+    return typed_values(StepForm(project=project, number=number, recipe=recipe), data) | {"recipe": recipe}
 
 
 def typed_values(form: forms.Form, data: Mapping[str, Any]) -> dict[str, Any]:

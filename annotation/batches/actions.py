@@ -32,9 +32,8 @@ class NewTask:
     reserved_for: User | None = None
     priority: int = 0
     required_judgments: int | None = None  # the batch's overlap; 1 when reserved; 0 where no slots are used
-    counted_judgments: int = (
-        0  # added in the same transaction, with `task_responses` (annotation.judging.bulk)
-    )
+    # Added in the same transaction, with `task_responses` (annotation.judging.bulk).
+    counted_judgments: int = 0
 
 
 def batch_kind_for(responses_per_task: int) -> str:
