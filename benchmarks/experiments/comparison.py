@@ -54,8 +54,8 @@ def section(study: Study, there: Mapping[str, Sequence[Row]], measured: Sequence
             "questions). All policies learn at 1e-3. Seconds are of one processor, without the training of the reward "
             "model. In the picture the recipes with rollouts are measured on the questions they learn from, the "
             "others on "
-            "the held-out ones; in the table all on the held-out ones. Where a run knows the seconds of the whole alone, "
-            "the picture spreads them evenly over its steps.",
+            "the held-out ones; in the table all on the held-out ones. Where a run knows the seconds of the whole "
+            "alone, the picture spreads them evenly over its steps.",
             f"![{study.title}: gold against sqrt(KL) and against seconds](comparison.svg)",
             "| recipe | seeds | gold | proxy | KL | text | s |\n|---|---|---|---|---|---|---|\n"
             + "\n".join(lines),

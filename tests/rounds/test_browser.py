@@ -224,3 +224,33 @@ def test_a_chosen_ppo_preset_shows_its_values_in_the_empty_options_and_keeps_wha
         None,
         0.9,
     )
+
+
+def test_a_chain_of_recipes_is_put_together_in_the_browser(page, logged_in, live_server, project, policy, prompt_set):
+    """A chosen recipe brings its options; buttons add and move; on a phone in the dark nothing is out of reach."""
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 320, "height": 900})
+    logged_in(page).goto(live_server.url + reverse("rounds:start", args=[project.slug]))
+    page.get_by_label("Prompts", exact=True).fill("33")
+    for number, recipe in enumerate(("best_of_n", "ppo", "dpo"), 1):
+        page.get_by_role("button", name="Add a step").click()
+        chosen = page.locator(f"[name='step_{number}.recipe']")
+        chosen.wait_for()
+        if recipe != "ppo":
+            chosen.select_option(recipe)
+            page.locator(f"[name='step_{number}.recipe'] option[value='{recipe}'][selected]").wait_for(
+                state="attached"
+            )
+    assert run_axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    page.get_by_role("button", name="Step 3 up").click()
+    page.get_by_role("heading", name="Step 2: DPO").wait_for()
+    step = page.locator("section.step").nth(1)
+    step.locator("summary").filter(has_text="Objective").click()
+    page.locator("[name='step_2.objective.beta']").fill("0.3")
+    page.get_by_role("button", name="Start or schedule the round").click()
+    page.get_by_role("heading", name="Round 1").wait_for()
+    plan = Round.objects.get().plan
+    assert [step["recipe"] for step in plan["steps"]] == ["best_of_n", "dpo", "ppo"]
+    assert plan["steps"][1]["dpo"]["objective"]["beta"] == 0.3
+    assert plan["sampling"]["prompts"] == 33
