@@ -148,6 +148,11 @@ class StepForm(StyledFormMixin, forms.Form):
     def main_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.fields if name not in self.options]
 
+    @property
+    def options_are_asked(self) -> bool:
+        """Something is given among them, or wrong."""
+        return any(self[path].value() or self[path].errors for path in self.options)
+
     def sections(self) -> list[dict[str, Any]]:
         """Sections with something given or wrong are open."""
         shown = []

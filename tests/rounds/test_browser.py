@@ -246,6 +246,7 @@ def test_a_chain_of_recipes_is_put_together_in_the_browser(page, logged_in, live
     page.get_by_role("button", name="Step 3 up").click()
     page.get_by_role("heading", name="Step 2: DPO").wait_for()
     step = page.locator("section.step").nth(1)
+    step.locator("summary").filter(has_text="All options of DPO").click()
     step.locator("summary").filter(has_text="Objective").click()
     page.locator("[name='step_2.objective.beta']").fill("0.3")
     page.get_by_role("button", name="Start or schedule the round").click()
