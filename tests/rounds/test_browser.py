@@ -226,7 +226,9 @@ def test_a_chosen_ppo_preset_shows_its_values_in_the_empty_options_and_keeps_wha
     )
 
 
-def test_a_chain_of_recipes_is_put_together_in_the_browser(page, logged_in, live_server, project, policy, prompt_set):
+def test_a_chain_of_recipes_is_put_together_in_the_browser(
+    page, logged_in, live_server, project, policy, prompt_set
+):
     """A chosen recipe brings its options; buttons add and move; on a phone in the dark nothing is out of reach."""
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 320, "height": 900})
