@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from annotation.content.held_out import held_out_of
 from annotation.models import Prompt, PromptSet
 from learning.interface.options import UserError, load_options
+from policy_training.guidance import with_critic
 from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
@@ -165,6 +166,7 @@ def sample_responses(
     """
     require_of_project(project, policy, *prompts)
     require_known_server(config.get("sampling", {}).get("server"))
+    config = with_critic(project, config)
     n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
     if n_prompts == 0:
         raise ActionError(gettext("There are no prompts to sample from."), code="no_prompts")

@@ -117,6 +117,25 @@ class LanguageModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuidanceOptions:
+    """A critic leads the sampling: each candidate for the next token is drawn by the policy's probability times
+    exp(coefficient times the critic's value of the response with it) (Liu et al. 2023). Without a policy none does.
+    """
+
+    policy: str = ""  # name of a policy that PPO made: the critic that its run has left
+    path: str = ""  # the critic's folder; filled in by the site
+    coefficient: float = (
+        1.0  # per unit of the critic's value: the larger, the further from the policy's own answers
+    )
+    candidates: int = 10  # the most probable tokens, of which one is drawn; each costs the critic a token
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.coefficient):
+            raise ValueError(f"coefficient must be a number, found {self.coefficient}")
+        require_at_least("candidates", self.candidates, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleOptions(DecodingOptions):
     """How responses are drawn for annotation: every prompt at every temperature."""
 
@@ -125,6 +144,7 @@ class SampleOptions(DecodingOptions):
     max_response_tokens: int = 256
     # That samples instead of this program.
     server: ServerOptions = added_option(ServerOptions(), before=ServerOptions())
+    guidance: GuidanceOptions = added_option(GuidanceOptions(), before=GuidanceOptions())
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -132,6 +152,10 @@ class SampleOptions(DecodingOptions):
             raise ValueError(
                 "repetition_penalty_scope is 'response', and servers penalise the prompt's tokens too: set it to "
                 "'prompt_and_response', repetition_penalty to 1, or sample without a server"
+            )
+        if self.server.name and (self.guidance.policy or self.guidance.path):
+            raise ValueError(
+                "guidance needs the policy's probabilities of every token: sample without a server"
             )
         for name in ("max_prompt_tokens", "max_response_tokens"):
             require_at_least(name, getattr(self, name), 1)

@@ -239,6 +239,31 @@ def test_values_that_are_no_numbers_are_refused_in_one_sentence(project, policy,
     assert said.startswith("config.")
 
 
+def test_the_critic_of_a_policys_own_run_may_lead_and_nothing_else(
+    project, policy, write_rows, max_, data_dir
+):
+    path = write_rows([{"prompt": "Tea?"}], "asked.jsonl")
+    call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    asked = ("sample_tasks", "kitchen", "tiny", "--prompt-set", "asked", "--samples", "2", "--set")
+    assert "no policy “other”" in refused(*asked, "sampling.guidance.policy=other")
+    assert "has no critic" in refused(*asked, "sampling.guidance.policy=tiny")
+    ppo = Run.objects.create(project=project, kind="policy.ppo", title="PPO", config={}, requested_by=max_)
+    critic = tmp_path / "critic"
+    critic.mkdir()
+    (critic / "config.json").write_text("{}")
+    Artifact.objects.create(
+        project=project, kind="critic", path=str(critic), sha256="0" * 64, size_bytes=1, produced_by=ppo
+    )
+    Artifact.objects.filter(pk=policy.artifact_id).update(produced_by=ppo)
+    call_command(*asked, "sampling.guidance.policy=tiny", "sampling.guidance.path=/etc", verbosity=0)
+    run = Run.objects.exclude(pk=ppo.pk).get()
+    guidance = run.config["sampling"]["guidance"]
+    assert (guidance["policy"], guidance["path"]) == ("tiny", str(critic))
+    # A path alone names nothing.
+    call_command(*asked, "sampling.guidance.path=/etc", "sampling.guidance.coefficient=2", verbosity=0)
+    assert Run.objects.order_by("-pk")[0].config["sampling"]["guidance"]["path"] == ""
+
+
 def test_a_server_that_the_settings_name_may_sample_and_no_other(project, policy, write_rows, settings):
     path = write_rows([{"prompt": "Tea?"}], "asked.jsonl")
     call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)

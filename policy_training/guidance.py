@@ -1,0 +1,46 @@
+"""Critics that lead a sampling, as the site knows them: by the policy whose PPO run has left them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext
+
+from policy_training.models import Policy
+from runs.models import Artifact
+from workspace.errors import ActionError
+from workspace.models import Project
+
+
+def with_critic(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
+    """SampleConfig as a mapping, with the folder of the critic that its guidance names: that one and no other, whatever
+    path was asked for. Raises ActionError where the project has no such critic.
+    """
+    sampling = config.get("sampling")
+    guidance = sampling.get("guidance") if isinstance(sampling, Mapping) else None
+    if not isinstance(sampling, Mapping) or not isinstance(guidance, Mapping):
+        return dict(config)
+    name = str(guidance.get("policy") or "")
+    path = str(critic_of(project, name).absolute_path) if name else ""
+    return {**config, "sampling": {**sampling, "guidance": {**guidance, "path": path}}}
+
+
+def critic_of(project: Project, policy_name: str) -> Artifact:
+    """The newest one, where it was made by the policy's own run. Raises ActionError."""
+    policy = Policy.objects.filter(project=project, name=policy_name).select_related("artifact").first()
+    if policy is None:
+        raise ActionError(
+            gettext("There is no policy “%(name)s” in this project, whose critic could lead.")
+            % {"name": policy_name},
+            code="no_policy",
+        )
+    run = policy.artifact.produced_by
+    critic = run.artifacts.filter(kind=Artifact.Kind.CRITIC).order_by("-pk").first() if run else None
+    if critic is None or critic.is_missing:
+        raise ActionError(
+            gettext(
+                "“%(name)s” has no critic: a run of PPO leaves one beside its policy. Name a policy that PPO made."
+            )
+            % {"name": policy_name},
+            code="no_critic",
+        )
+    return critic
