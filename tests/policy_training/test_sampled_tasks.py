@@ -240,7 +240,7 @@ def test_values_that_are_no_numbers_are_refused_in_one_sentence(project, policy,
 
 
 def test_the_critic_of_a_policys_own_run_may_lead_and_nothing_else(
-    project, policy, write_rows, max_, data_dir
+    project, policy, write_rows, max_, tmp_path
 ):
     path = write_rows([{"prompt": "Tea?"}], "asked.jsonl")
     call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
