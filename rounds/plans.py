@@ -173,6 +173,10 @@ class RoundPlan:
                 f"reference is {self.reference!r} and reference_policy {self.reference_policy!r}: a name belongs to "
                 f"{NAMED_POLICY!r}, and the other way round"
             )
+        if self.policy_prompts and any(step.stored_answers != "none" for step in self.steps):
+            raise ValueError(
+                "policy_prompts: stored_answers of a step need one prompt set; leave out one of them"
+            )
         if self.policy_prompts.when_short == REPEAT:
             raise ValueError(
                 "policy_prompts.when_short is 'repeat', which is about prompts that are compared: a policy may be "
@@ -204,9 +208,7 @@ def load_plan(mapping: Mapping[str, Any]) -> RoundPlan:
 
 
 def with_assignments(plan: RoundPlan, assignments: Sequence[str]) -> RoundPlan:
-    """The plan with `dotted.key=value` assignments put in. Raises UserError and ActionError, naming what does not fit
-    or would change nothing.
-    """
+    """With `dotted.key=value` put in. Raises UserError, ActionError for what does not fit or would change nothing."""
     rules = [rule.under("policy") for rule in PPO_RULES]
     rules += [rule.under("reward_model") for rule in REWARD_MODEL_RULES]
     return load_plan(apply_overrides(plan_to_dict(plan), assignments, rules, where="plan"))

@@ -1,5 +1,6 @@
 """A round whose policy is trained by several recipes, one after another."""
 
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from annotation.models import Source
 from learning.interface.options import UserError
+from policy_training.mixtures.options import PromptMixture, SetShare
 from policy_training.models import Policy
 from policy_training.registry import add_policy
 from rounds.actions import end_annotation, retry_round
@@ -262,6 +264,14 @@ def test_what_a_step_needs_is_asked_before_people_judge(begin, project, policy, 
     with pytest.raises(RoundRefused, match="Step 1 .*other lengths"):
         begin(plan=with_steps(plan, [build_step("dpo", policy=longer.policy)]))
     assert not project.rounds.exists()
+
+
+def test_answers_that_are_there_already_do_not_go_with_a_mixture_of_prompt_sets():
+    mixture = PromptMixture(sets=(SetShare(prompt_set="questions", weight=1.0),))
+    plan = replace(preset_plan("tiny"), policy_prompts=mixture)
+    with pytest.raises(UserError, match="Policy_prompts|policy_prompts"):
+        chain(plan, [["best_of_n", "stored_answers=all"]])
+    assert chain(plan, [["best_of_n"]]).policy_prompts == mixture
 
 
 def test_options_that_no_step_has_are_refused(client, project, criterion, policy, prompt_set, max_):
