@@ -17,6 +17,7 @@ from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import ppo_options
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.mixture_fields import MixtureFields
+from rounds.plan_changes import override_plan, with_ppo_preset, with_steps
 from rounds.plans import (
     HUMAN_REFERENCE,
     PRESET_DESCRIPTIONS,
@@ -24,11 +25,8 @@ from rounds.plans import (
     PREVIOUS_POLICY,
     OpponentKind,
     RoundPlan,
-    override_plan,
     preset_plan,
     with_assignments,
-    with_ppo_preset,
-    with_steps,
 )
 from rounds.reward_fields import RoundRewardFields
 from rounds.step_fields import StepForms, typed_values

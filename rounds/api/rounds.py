@@ -25,7 +25,8 @@ from rounds.api.steps import StepValues, steps_of
 from rounds.forms import NAMED, StartRoundForm
 from rounds.mixture_fields import AGAIN, MAX_SETS, MEANINGS, WHEN_SHORT, share_lines
 from rounds.models import Round, RoundRun, Stage, StageEntry
-from rounds.plans import PRESETS, RoundPlan, with_steps
+from rounds.plan_changes import with_steps
+from rounds.plans import PRESETS, RoundPlan
 from rounds.steps import FIRST_POLICY
 from runs.option_forms.fields import as_text
 from workspace.api.base import ProjectApiView

@@ -12,7 +12,8 @@ from annotation.models import Batch
 from rounds.actions import cancel_round, end_annotation
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round, Stage
-from rounds.plans import load_plan, override_plan, plan_to_dict, preset_plan
+from rounds.plan_changes import override_plan
+from rounds.plans import load_plan, plan_to_dict, preset_plan
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import stage_runs
 from runs.models import Run

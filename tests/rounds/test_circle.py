@@ -15,7 +15,8 @@ from learning.interface.record_schemas import COMPARISONS, PROMPTS
 from policy_training.actions import train_sft
 from rounds.actions import start_round
 from rounds.models import Round, Stage
-from rounds.plans import with_lengths, with_steps
+from rounds.plan_changes import with_steps
+from rounds.plans import with_lengths
 from rounds.reports import round_report
 from rounds.steps import step_from_words
 from rounds.worker_tasks import RUN_KINDS, periodic_tasks

@@ -21,7 +21,8 @@ from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Prompt, Response, Task
 from rounds.head_to_head import choose_pairings, held_out_prompts
 from rounds.models import Round, RoundRun, Stage
-from rounds.plans import load_plan, override_plan, plan_to_dict, preset_plan
+from rounds.plan_changes import override_plan
+from rounds.plans import load_plan, plan_to_dict, preset_plan
 from rounds.reports import head_to_head, round_report
 from rounds.stages.machine import advance_round
 from rounds.stages.policy import advance_policy

@@ -13,7 +13,8 @@ from rounds.actions import cancel_round, retry_round, start_next_round
 from rounds.errors import RoundRefused, WrongStage
 from rounds.lengths import fitting_lengths, require_one_limit
 from rounds.models import Round, Stage
-from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan, with_lengths
+from rounds.plan_changes import override_plan
+from rounds.plans import PRESETS, load_plan, plan_to_dict, preset_plan, with_lengths
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import fail_round
 from runs.models import Run

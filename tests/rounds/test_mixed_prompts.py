@@ -22,7 +22,8 @@ from rewardmodel.models import RewardModel
 from rounds.errors import RoundRefused
 from rounds.mixed_prompts import describe_prompts, training_arguments
 from rounds.models import Round, RoundRun, Stage
-from rounds.plans import load_plan, override_plan, plan_to_dict, preset_plan
+from rounds.plan_changes import override_plan
+from rounds.plans import load_plan, plan_to_dict, preset_plan
 from rounds.stages.machine import advance_round
 from rounds.stages.scoring import open_next_round
 from rounds.steps import placeholder_source

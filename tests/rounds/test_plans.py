@@ -3,7 +3,8 @@ import json
 import pytest
 
 from learning.interface.options import UserError
-from rounds.plans import PRESETS, load_plan, override_plan, plan_to_dict, preset_plan
+from rounds.plan_changes import override_plan
+from rounds.plans import PRESETS, load_plan, plan_to_dict, preset_plan
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

@@ -12,7 +12,8 @@ from policy_training.training.reward_config import LENGTH_PENALTY
 from rewardmodel.models import RewardModel
 from rounds.errors import RoundRefused
 from rounds.models import Round
-from rounds.plans import load_plan, override_plan, preset_plan
+from rounds.plan_changes import override_plan
+from rounds.plans import load_plan, preset_plan
 from runs.models import Artifact, Run
 from workspace.errors import ActionError
 

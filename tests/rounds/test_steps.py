@@ -17,7 +17,8 @@ from policy_training.registry import add_policy
 from rounds.actions import end_annotation, retry_round
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
-from rounds.plans import load_plan, plan_to_dict, preset_plan, with_lengths, with_steps
+from rounds.plan_changes import with_steps
+from rounds.plans import load_plan, plan_to_dict, preset_plan, with_lengths
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import enter_stage
 from rounds.starting_models import first_policy

@@ -15,16 +15,8 @@ from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
 from rounds.mixture_fields import NUMBERS, WEIGHTS, mixture_of, parsed_shares
-from rounds.plans import (
-    HUMAN_REFERENCE,
-    PRESETS,
-    PREVIOUS_POLICY,
-    load_plan,
-    override_plan,
-    preset_plan,
-    with_assignments,
-    with_steps,
-)
+from rounds.plan_changes import override_plan, with_steps
+from rounds.plans import HUMAN_REFERENCE, PRESETS, PREVIOUS_POLICY, load_plan, preset_plan, with_assignments
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.command_line import add_when_arguments, when_from_options
 from rounds.schedules.wording import describe_trigger

@@ -8,7 +8,8 @@ from annotation.models import Response, Task
 from learning.interface.record_schemas import DRAWS
 from policy_training.run_kinds import SAMPLE
 from rounds.models import Stage
-from rounds.plans import override_plan, preset_plan
+from rounds.plan_changes import override_plan
+from rounds.plans import preset_plan
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import stage_runs
 from runs.models import Run

@@ -1,0 +1,102 @@
+"""A plan with some values changed, as the form, the command and the API ask for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from learning.interface.options import UserError, load_options, options_to_dict
+from policy_training.mixtures.options import PromptMixture
+from policy_training.training.ppo.presets import PPO_PRESETS
+from policy_training.training.reward_config import RewardSourcesOptions
+from rounds.plans import OpponentKind, RoundPlan, sentence_of
+from rounds.steps import (
+    PLACEHOLDER_PATH,
+    PolicyStep,
+    ReferenceKind,
+    placeholder_source,
+    with_reward_sources,
+    with_rewards,
+    with_runtime,
+)
+
+
+def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
+    """`rewards`: values of RewardSourcesOptions, as JSON has them."""
+    options = load_options(
+        RewardSourcesOptions, {**options_to_dict(plan.policy.rewards), **rewards}, where="policy.rewards"
+    )
+    return replace(
+        plan, policy=with_reward_sources(plan.policy, options), steps=with_rewards(plan.steps, rewards)
+    )
+
+
+def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
+    """The plan with PPO by another preset, on its lengths and machine. Raises UserError with the known names."""
+    if name not in PPO_PRESETS:
+        raise UserError(f"There is no PPO preset “{name}”: use one of {', '.join(sorted(PPO_PRESETS))}.")
+    policy = PPO_PRESETS[name].config(placeholder_source(), PLACEHOLDER_PATH, runtime=plan.policy.runtime)
+    return replace(plan, policy=replace(policy, batch=plan.policy.batch, rewards=plan.policy.rewards))
+
+
+def with_steps(plan: RoundPlan, steps: Sequence[PolicyStep]) -> RoundPlan:
+    """The plan with its policy trained by these; none: by PPO alone. Raises UserError."""
+    try:
+        return replace(plan, steps=tuple(steps))
+    except ValueError as error:
+        raise UserError(sentence_of(error)) from error
+
+
+def override_plan(
+    plan: RoundPlan,
+    *,
+    sampling: Mapping[str, Any] | None = None,
+    temperatures: tuple[float, ...] | None = None,
+    annotation: Mapping[str, Any] | None = None,
+    opponents: tuple[OpponentKind, ...] | None = None,
+    reference: ReferenceKind | None = None,
+    reference_policy: str = "",
+    ppo_preset: str | None = None,
+    processes: int | None = None,
+    runtime: Mapping[str, Any] | None = None,
+    rewards: Mapping[str, Any] | None = None,
+    policy_prompts: PromptMixture | None = None,
+) -> RoundPlan:
+    """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value.
+
+    `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
+    RewardSourcesOptions, as JSON has them, of every step that learns from rewards. `ppo_preset` replaces how PPO is
+    done, but for lengths, machine and rewards; `reference_policy` is the name that `named_policy` needs.
+    """
+    if ppo_preset is not None:
+        plan = with_ppo_preset(plan, ppo_preset)
+    try:
+        if rewards:
+            plan = _with_rewards(plan, rewards)
+        sampling = dict(sampling or {})
+        if "responses_per_task" in sampling:  # that many everywhere, unless a range is asked for
+            sampling.setdefault("min_responses_per_task", None)
+        mixture = sampling.get("mixture")
+        if mixture is not None and mixture.total is not None:  # its numbers say how many
+            sampling.setdefault("prompts", mixture.total)
+        options = plan.sampling.options
+        if temperatures is not None:
+            options = replace(options, temperatures=temperatures)
+        runtime = dict(runtime or {})
+        reward_model, policy = plan.reward_model, plan.policy
+        return replace(
+            plan,
+            reward_model=replace(reward_model, runtime=replace(reward_model.runtime, **runtime)),
+            policy=replace(policy, runtime=replace(policy.runtime, **runtime)),
+            steps=with_runtime(plan.steps, runtime),
+            processes=plan.processes if processes is None else processes,
+            sampling=replace(plan.sampling, options=options, **sampling),
+            annotation=replace(plan.annotation, **(annotation or {})),
+            head_to_head=(
+                plan.head_to_head if opponents is None else replace(plan.head_to_head, opponents=opponents)
+            ),
+            policy_prompts=plan.policy_prompts if policy_prompts is None else policy_prompts,
+            reference=plan.reference if reference is None else reference,
+            reference_policy=plan.reference_policy if reference is None else reference_policy,
+        )
+    except ValueError as error:
+        raise UserError(sentence_of(error)) from error
