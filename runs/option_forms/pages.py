@@ -25,11 +25,18 @@ def run_form_page(
 ) -> HttpResponse:
     """`start` queues a run from what the form `asked`; `preview` says what one would read, from a form that is valid.
 
-    The page's own scripts ask for its parts: `?part=options` for the values of another preset, `?part=preview`.
+    The page's own scripts ask for its parts: `?part=options` for the values of another preset, `?part=preview`, which
+    is sent by POST as well: all fields of a recipe are more than an address may hold.
     `?run=N` shows the values of an earlier run of these kinds.
     """
     project, part = request.project, request.GET.get("part", "")
     shared: dict[str, Any] = {"project": project, **(context or {})}
+    if part == "preview":
+        form = form_class(request.POST if request.method == "POST" else request.GET, project=project)
+        if "name" in form.fields:  # what it reads has no name
+            form.fields["name"].required = False
+        found = preview(form) if form.is_valid() else {}
+        return render(request, "runs/run_form_preview.html", {"form": form, "preview": found, **shared})
     if request.method == "POST":
         form = form_class(request.POST, project=project)
         if form.is_valid():
@@ -48,12 +55,6 @@ def run_form_page(
                 run = started[0] if isinstance(started, list) else started
                 return redirect("runs:run", slug=project.slug, pk=run.pk)
         return render(request, template, {"form": form, **shared}, status=422)
-    if part == "preview":
-        form = form_class(request.GET, project=project)
-        if "name" in form.fields:  # what it reads has no name
-            form.fields["name"].required = False
-        found = preview(form) if form.is_valid() else {}
-        return render(request, "runs/run_form_preview.html", {"form": form, "preview": found, **shared})
     asked = {name: value for name, value in request.GET.dict().items() if name != SHOWN}
     form = form_class(project=project, run=_example(request, form_class), initial=asked)
     return render(

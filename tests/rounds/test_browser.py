@@ -163,13 +163,13 @@ def test_a_round_starts_in_the_browser_with_lengths_that_fit_the_policy(
     # Too long is refused on the form, and nothing has started.
     prompt.fill("200")
     response.fill("100")
-    page.locator("#start-round button[type=submit]").click()
+    page.locator("#start-round button.btn-primary").click()
     page.get_by_role("alert").wait_for()
     assert "reads 256 tokens at once" in page.get_by_role("alert").inner_text()
     assert not Round.objects.exists()
     page.complaints.clear()  # the browser reports the answer 422
     response.fill("")
-    page.locator("#start-round button[type=submit]").click()
+    page.locator("#start-round button.btn-primary").click()
     page.wait_for_url(re.compile("/rounds/1/"))
     options = Round.objects.get().plan["sampling"]
     assert (options["prompts"], options["options"]["max_prompt_tokens"]) == (7, 200)
@@ -251,7 +251,7 @@ def test_a_chain_of_recipes_is_put_together_in_the_browser(
     step.locator("summary").filter(has_text="All options of DPO").click()
     step.locator("summary").filter(has_text="Objective").click()
     page.locator("[name='step_2.objective.beta']").fill("0.3")
-    page.get_by_role("button", name="Start or schedule the round").click()
+    page.keyboard.press("Enter")  # starts, and adds no step
     page.get_by_role("heading", name="Round 1").wait_for()
     plan = Round.objects.get().plan
     assert [step["recipe"] for step in plan["steps"]] == ["best_of_n", "dpo", "ppo"]
