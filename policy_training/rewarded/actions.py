@@ -76,11 +76,7 @@ def train_ppo(
         mixture=mixture,
         after=after,
     )
-    config = {
-        **config,
-        "policy": {**config.get("policy", {}), "source": source_of(start)},
-        "reference": source_of(held_near),
-    }
+    config = with_policies(config, start=start, reference=held_near)
     algorithm = require_loads(PPOConfig, config).algorithm
     require_ptx(project, algorithm)
     mixes_in = algorithm.ptx_coefficient > 0
@@ -138,11 +134,7 @@ def train_policy_gradient(
         mixture=mixture,
         after=after,
     )
-    config = {
-        **config,
-        "policy": {**config.get("policy", {}), "source": source_of(start)},
-        "reference": source_of(held_near),
-    }
+    config = with_policies(config, start=start, reference=held_near)
     require_loads(PolicyGradientConfig, config)
     label = config.get("preset") or "policy gradient"
     return queue_run(
@@ -260,6 +252,12 @@ def rewarded_run(
         **({"further_reward_models": further} if further else {}),
         **prompts,
     }
+
+
+def with_policies(config: Mapping[str, Any], *, start: Policy, reference: Policy) -> dict[str, Any]:
+    """The config of a recipe that learns from rollouts, with what it starts from and is held near."""
+    policy = {**config.get("policy", {}), "source": source_of(start)}
+    return {**config, "policy": policy, "reference": source_of(reference)}
 
 
 def source_of(policy: Policy) -> dict[str, str]:
