@@ -184,7 +184,9 @@ class RunContext(Generic[T]):
         )
 
     def log_sample(self, step: int, **texts: Any) -> None:
-        """Append one sample: short named texts (prompt, response) or numbers."""
+        """Append one sample: short named texts (prompt, response), numbers, or mappings of texts whose names somebody
+        else gave.
+        """
         self._append(
             "samples.jsonl", {"step": step, **{key: _to_json_value(item) for key, item in texts.items()}}
         )
@@ -372,4 +374,6 @@ def _to_json_value(value: Any) -> Any:
     if isinstance(value, str):
         # Samples may hold anything a model says.
         return replace_unstorable_characters(value)
+    if isinstance(value, dict):
+        return {_to_json_value(key): _to_json_value(inner) for key, inner in value.items()}
     return value

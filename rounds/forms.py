@@ -249,6 +249,12 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
                 gettext("Write numbers with commas between them, for example 0.7, 1.0")
             ) from error
 
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if self.step_forms.refusal:
+            self.add_error(None, self.step_forms.refusal)
+        return values
+
     def is_valid(self) -> bool:
         return super().is_valid() & self.step_forms.is_valid()
 

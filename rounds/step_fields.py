@@ -4,6 +4,7 @@ Steps are added, moved and taken away by buttons that send the whole form (`chan
 was typed, and nothing of it is checked yet.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -212,6 +213,18 @@ class StepForms:
             for number, recipe in enumerate(_recipes(data or {}), 1)
         ]
 
+        given = str((data or {}).get("steps") or "0")
+        self.refusal = ""
+        if is_bound and str(_count(data or {})) != given:
+            self.refusal = gettext("“%(given)s” is no number of steps from 0 to %(most)s.") % {
+                "given": given[:20],
+                "most": MAX_STEPS,
+            }
+        elif is_bound and (beyond := sorted(_named_steps(data or {}) - set(range(1, len(self.forms) + 1)))):
+            self.refusal = gettext(
+                "Step %(number)s has values, and the form says that there are %(count)s steps: reload the page."
+            ) % {"number": beyond[0], "count": len(self.forms)}
+
     def __iter__(self) -> Iterator[StepForm]:
         return iter(self.forms)
 
@@ -232,6 +245,12 @@ class StepForms:
 def _count(data: Mapping[str, Any]) -> int:
     text = str(data.get("steps") or "0")
     return min(int(text), MAX_STEPS) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+
+
+def _named_steps(data: Mapping[str, Any]) -> set[int]:
+    """Numbers of the steps of which something is sent."""
+    found = (re.match(r"step_([0-9]{1,4})\.", name) for name in data)
+    return {int(match[1]) for match in found if match}
 
 
 def _recipes(data: Mapping[str, Any]) -> list[Recipe]:

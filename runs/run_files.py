@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,9 +171,10 @@ def samples(run: Run) -> list[Sample]:
         Sample(
             step=row["step"] if isinstance(row.get("step"), int) else 0,
             texts=[
-                (name.replace("_", " "), _printable(value if isinstance(value, str) else _as_json(value)))
+                text
                 for name, value in row.items()
                 if name not in ("step", "time")
+                for text in _named_texts(name, value)
             ],
         )
         for row in reversed(rows)
@@ -198,6 +199,14 @@ def checkpoints(run: Run) -> list[Checkpoint]:
             continue  # being removed
         found[step] = Checkpoint(step=step, score=score, path=file.parent)
     return sorted(found.values(), key=lambda checkpoint: -checkpoint.step)
+
+
+def _named_texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A text under its name; of a mapping of texts (answers of policies) each under the name that somebody gave it."""
+    if isinstance(value, Mapping) and value and all(isinstance(text, str) for text in value.values()):
+        yield from ((_printable(inner), _printable(text)) for inner, text in value.items())
+    else:
+        yield name.replace("_", " "), _printable(value if isinstance(value, str) else _as_json(value))
 
 
 def _as_json(value: Any) -> str:

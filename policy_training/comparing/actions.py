@@ -16,6 +16,7 @@ from policy_training.run_kinds import POLICY_GRADIENT, PPO
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from policy_training.training.judge_config import CHAT, JudgeOptions
 from policy_training.training.server_config import ServerOptions
+from policy_training.training.unread_options import COMPARISON_RULES
 from rewardmodel.models import RewardModel
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
@@ -39,10 +40,16 @@ def comparison_config(
         others=(Contestant(name="(filled in)"),),
         judge=JudgeOptions(server=ServerOptions(protocol=CHAT.protocol)),
     )
-    config = apply_overrides(options_to_dict(plain), assignments)
+    config = options_to_dict(plain)
     config["judge"]["server"] |= {"name": server, "model": model}
     if question:
         config["judge"]["criterion"] = question
+    config = apply_overrides(config, assignments, COMPARISON_RULES)
+    if question and not config["judge"]["server"]["name"]:
+        sentence = gettext(
+            "A question is for a judge, and no server of one is named: name it, or ask nothing."
+        )
+        raise ActionError(sentence, code="no_judge", fields={"question": sentence})
     return config
 
 
@@ -76,6 +83,11 @@ def compare_policies(
             % {"max_overlap": MAX_OVERLAP},
             code="bad_overlap",
         )
+    if overlap > 1 and not criteria:
+        sentence = gettext(
+            "People per pair are asked for, and no criterion on which people compare: choose one."
+        )
+        raise ActionError(sentence, code="no_criteria", fields={"criteria": sentence})
     asked: list[dict[str, Any]] = [
         *({"kind": "policy", "policy": other.pk, "name": other.name} for other in others),
         *({"kind": "source", "source": source.pk, "name": source.name} for source in sources),
@@ -119,7 +131,8 @@ def evaluate_along_run(
     prompts: int | None = None,
 ) -> Run:
     """Queue the comparison of every kept checkpoint of a training, and of the policy that it made, with the policy that
-    it started from: win rate, reward and KL over steps (Secrets of RLHF I, figure 4). Raises ActionError.
+    it started from: win rate, reward and KL over steps (Secrets of RLHF I, figure 4). Of more than MAX_OTHERS so many,
+    evenly over the training. Raises ActionError.
     """
     _require_own(project, [run, reward_model, prompt_set])
     if run.kind not in (PPO.name, POLICY_GRADIENT.name):
@@ -145,19 +158,27 @@ def evaluate_along_run(
             gettext("The run has no checkpoint: it keeps its last ones (runtime.keep_checkpoints)."),
             code="no_checkpoint",
         )
+    kept, contestants = len(contestants), _spread(contestants)
     return _queue(
-        actor, project, start, reward_model, prompt_set, config, contestants[-MAX_OTHERS:],
+        actor, project, start, reward_model, prompt_set, config, contestants,
         title=f"Evaluate along “{run.title}”",
         parameters={
-            "others": [
-                {"kind": "checkpoint", "name": one.name, "step": one.step} for one in contestants[-MAX_OTHERS:]
-            ],
+            "others": [{"kind": "checkpoint", "name": one.name, "step": one.step} for one in contestants],
             "of_run": run.pk,
+            "kept": kept,
             "prompt_ids": [prompt.external_id for prompt in _held_out(prompt_set, prompts)],
             "criteria": [],
             "overlap": 1,
         },
     )  # fmt: skip
+
+
+def _spread(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """All, or MAX_OTHERS of them from the first to the last, evenly."""
+    last = len(contestants) - 1
+    if last < MAX_OTHERS:
+        return list(contestants)
+    return [contestants[round(place * last / (MAX_OTHERS - 1))] for place in range(MAX_OTHERS)]
 
 
 def _require_own(project: Project, instances: Sequence[Any]) -> None:

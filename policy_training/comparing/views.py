@@ -67,6 +67,7 @@ def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
         "comparison": found,
         "rows": compared,
         "pictures": along_pictures(found, compared) if found.of_run_id else [],
+        "kept": found.produced_by.parameters.get("kept"),
         "judge": found.report.get("judge"),
         "batches": found.batches.select_related("criterion").order_by("pk"),
     }

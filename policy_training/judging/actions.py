@@ -39,10 +39,10 @@ def judge_config(
             server=ServerOptions(name="(filled in)", model="(filled in)", protocol=CHAT.protocol)
         )
     )
-    config = apply_overrides(options_to_dict(plain), assignments)
+    config = options_to_dict(plain)
     config["judge"]["server"] |= {"name": server, "model": model}
     config["judge"]["criterion"] = question
-    return config
+    return apply_overrides(config, assignments)
 
 
 def judge_batch(

@@ -196,6 +196,7 @@ def training_prompts(
     if not mixture:
         if prompt_set is None:
             raise ActionError(gettext("Choose a prompt set."), code="no_prompts")
+        require_not_held_out(prompt_set)
         if not prompt_set.prompts.exists():
             raise ActionError(
                 gettext(

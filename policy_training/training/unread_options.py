@@ -193,4 +193,12 @@ DPO_RULES = (
 )
 
 EVALUATION_RULES = (*decoding_rules("sampling"), *REWARD_SOURCE_RULES)
+COMPARISON_RULES = (
+    *decoding_rules("sampling"),
+    ReadOnlyIf(
+        paths=("judge",),
+        holds=lambda config: bool(option_at(config, "judge.server.name")),
+        otherwise="no server of a judge is named",
+    ),
+)
 SAMPLE_RULES = decoding_rules("sampling")

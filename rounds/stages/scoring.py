@@ -22,6 +22,7 @@ from rounds.stages.transitions import (
     require_none_unsuccessful,
     stage_runs,
 )
+from rounds.step_runs import require_steps
 from workspace.models import User
 
 
@@ -66,6 +67,7 @@ def _require_next(round_: Round, plan: RoundPlan) -> None:
         project=round_.project, criterion=round_.criterion, start_policy=round_.new_policy, plan=plan
     )
     require_mixtures(round_.project, round_.new_policy, round_.start_policy, plan)
+    require_steps(round_.project, plan)
 
 
 def responses_to_score(round_: Round) -> list[Response]:

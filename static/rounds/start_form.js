@@ -9,12 +9,7 @@
   async function showDefaults() {
     const number = ++newest;
     const parameters = new URLSearchParams();
-    // Another recipe or preset of a step has other fields: the form comes back with them, and with all that was typed.
-  for (const select of form.querySelectorAll("[data-changes-steps]")) {
-    select.addEventListener("change", () => form.requestSubmit(document.getElementById("show-steps")));
-  }
-
-  for (const select of chosen) parameters.set(select.name, select.value);
+    for (const select of chosen) parameters.set(select.name, select.value);
     const answer = await fetch(`${form.dataset.defaults}?${parameters}`, { credentials: "same-origin" });
     if (!answer.ok || answer.redirected || number !== newest) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -224,7 +224,9 @@ def test_answers_that_nobody_gave_and_prompts_kept_for_measuring_are_refused(
     with pytest.raises(ActionError, match="Name policies of this project"):
         require_stored_answers(other, prompt_set, StoredAnswers(policies=(policy.pk,)))
     PromptSet.objects.filter(pk=prompt_set.pk).update(purpose="evaluation")
-    assert "are kept for measuring" in refused("train_best_of_n", "kitchen", "x", *REWARDED)
+    # What it is measured on is learned from by no recipe.
+    for command in ("train_best_of_n", "train_ppo", "train_policy_gradient"):
+        assert "is kept for evaluation" in refused(command, "kitchen", "x", *REWARDED)
     assert not StoredAnswers() and StoredAnswers(others=True)
 
 

@@ -88,7 +88,7 @@ def test_both_mixtures_are_asked_in_each_way(client, project, criterion, asked, 
             "compared_sets": [("helpful = kind", 5), ("harmless", 2)],
             "compared_are": "numbers",
             "compared_short": "repeat",
-            "trained_sets": [("harmless", 1.5), ("helpful = kind", 3)],
+            "trained_sets": [("harmless", 1.23456789), ("helpful = kind", 3)],
             "trained_prompts": 12,
             "trained_short": "top_up",
         },
@@ -99,7 +99,10 @@ def test_both_mixtures_are_asked_in_each_way(client, project, criterion, asked, 
     assert [(s.prompt_set, s.prompts) for s in mixture.sets] == [("helpful = kind", 5), ("harmless", 2)]
     assert (mixture.when_short, plan.sampling.prompts) == ("repeat", 7)
     trained = plan.policy_prompts
-    assert [(s.prompt_set, s.weight) for s in trained.sets] == [("harmless", 1.5), ("helpful = kind", 3.0)]
+    assert [(s.prompt_set, s.weight) for s in trained.sets] == [
+        ("harmless", 1.23456789),
+        ("helpful = kind", 3.0),
+    ]
     assert (trained.when_short, trained.prompts) == ("top_up", 12)
 
 

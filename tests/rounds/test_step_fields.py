@@ -110,3 +110,18 @@ def test_a_number_of_steps_that_is_none_is_none(client, asked, count, max_):
     page = send(client, asked | {"steps": count}, "show")
     assert len(page.context["form"].step_forms) == 0
     assert len(send(client, asked | {"steps": "99"}, "add").context["form"].step_forms) == MAX_STEPS
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"steps": "x"}, "“x” is no number of steps from 0 to 20"),
+        ({"steps": "21", "step_21.recipe": "sft"}, "“21” is no number of steps from 0 to 20"),
+        ({"step_1.recipe": "sft"}, "Step 1 has values, and the form says that there are 0 steps"),
+    ],
+)
+def test_no_step_that_was_sent_is_left_out_without_a_word(client, project, asked, more, said, max_):
+    client.force_login(max_)
+    page = send(client, asked | more)
+    assert page.status_code == 422 and said in str(page.context["form"].non_field_errors())
+    assert not project.rounds.exists()

@@ -14,7 +14,7 @@ from learning.interface.options import UserError
 from policy_training.mixtures.options import PromptMixture, SetShare
 from policy_training.models import Policy
 from policy_training.registry import add_policy
-from rounds.actions import end_annotation, retry_round
+from rounds.actions import end_annotation, retry_round, start_next_round
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
 from rounds.plan_changes import with_steps
@@ -285,6 +285,30 @@ def test_options_that_no_step_has_are_refused(client, project, criterion, policy
     }  # fmt: skip
     answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
     assert answer.status_code == 400 and "steps" in answer.json()["fields"]
+
+
+def test_a_step_of_ppo_with_options_of_its_own_has_the_others_of_the_plan(project, policy, prompt_set):
+    call_command(
+        "start_round", "kitchen", "--step", "ppo", "rollout.steps=9", "--step", "ppo",
+        "--set", "policy.algorithm.clip_range=0.3", stdout=StringIO(),
+    )  # fmt: skip
+    plan = load_plan(Round.objects.get().plan)
+    found = [
+        (config.rollout.steps, config.algorithm.clip_range)
+        for config in (plan.config_of(step) for step in plan.steps)
+    ]
+    assert found == [(9, 0.3), (plan.policy.rollout.steps, 0.3)]
+
+
+def test_the_next_round_is_not_opened_where_a_step_of_it_is_bound_to_fail(begin, finish_round, project, max_):
+    """Better before people judge than after: its demonstrations were taken back."""
+    round_ = finish_round(begin())
+    plan = chain(load_plan(round_.plan), [["sft"], ["ppo"]])
+    Round.objects.filter(pk=round_.pk).update(plan=plan_to_dict(plan))
+    round_.refresh_from_db()
+    with pytest.raises(RoundRefused, match=r"Step 1 .*no demonstrations"):
+        start_next_round(actor=max_, round_=round_)
+    assert project.rounds.count() == 1
 
 
 def test_a_plan_without_steps_is_read_as_it_was_written(begin):

@@ -59,6 +59,17 @@ def filled(run):
     return run
 
 
+def test_answers_stand_under_the_names_that_people_gave_the_policies(client, filled, max_):
+    """Whatever these are; a name of the program's own is in words."""
+    row = {"step": 30, "best_of": "1", "prompt": "Why?", "others": {"prompt": "Mine.", "a_b": HOSTILE}}
+    (filled.path / "samples.jsonl").write_text(json.dumps(row) + "\n")
+    client.force_login(max_)
+    page = client.get(url("run", filled)).content.decode()
+    names = re.findall(r"<dt>(.*?)</dt><dd dir=\"auto\">", page)
+    assert names[-4:] == ["best of", "prompt", "prompt", "a_b"] and "Mine." in page
+    assert "<script>alert(1)" not in page
+
+
 def test_a_done_run_says_its_last_step_though_its_worker_read_an_earlier_one(filled):
     filled.state = "done"
     progress = progress_of(filled)

@@ -109,9 +109,13 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
             0,
             prompt=row["messages"][-1]["content"],
             response=own.texts[prompt_id],
-            **{other.name: found.texts[prompt_id] for other, found in zip(config.others, others, strict=True)
-               if prompt_id in found.texts},
-        )  # fmt: skip
+            # Under a key of their own: another may be called “prompt”.
+            others={
+                other.name: found.texts[prompt_id]
+                for other, found in zip(config.others, others, strict=True)
+                if prompt_id in found.texts
+            },
+        )
     tags = {row["prompt_id"]: row["tags"] for row in rows}
     return {
         "policy": dict(own.figures),

@@ -145,13 +145,6 @@ class Command(ProjectCommand):
             rewards=rewards_from_options(options),
             policy_prompts=trained or None,
         )
-        plan = with_steps(plan, [step_from_words(words, policy=plan.policy) for words in options["step"]])
-        if not plan.uses_policy and (options["ppo_preset"] or _of_ppo(options["set"])):
-            raise RoundRefused(
-                "None of the steps is PPO as the plan has it, which --ppo-preset and policy.… are about: add "
-                "--step ppo, or give a step its options after its own name.",
-                code="options_of_no_step",
-            )
         criterion = find_criterion(project, options["criterion"])
         start_policy = find_policy(project, options["policy"])
         plan = fit_plan(
@@ -163,6 +156,14 @@ class Command(ProjectCommand):
             max_response_tokens=options["max_response_tokens"],
         )
         plan = with_assignments(plan, options["set"])
+        # After --set: PPO with options of its own is, but for these, as the plan has it.
+        plan = with_steps(plan, [step_from_words(words, policy=plan.policy) for words in options["step"]])
+        if not plan.uses_policy and (options["ppo_preset"] or _of_ppo(options["set"])):
+            raise RoundRefused(
+                "None of the steps is PPO as the plan has it, which --ppo-preset and policy.… are about: add "
+                "--step ppo, or give a step its options after its own name.",
+                code="options_of_no_step",
+            )
         if options["batch"]:
             find_batches(project, options["batch"])
             plan = replace(plan, batches=tuple(options["batch"]))

@@ -92,7 +92,25 @@ def test_page_command_and_api_ask_for_the_same(
     ]  # fmt: skip
     assert client.post(address, asked | {"model": ""}).status_code == 422
     assert client.post(address, asked | {"others": [policy.pk]}).status_code == 422
-    nobody = {"others": [], "sources": [], "with_reference": "", "model": "", "server": ""}
+    no_judge = asked | {"server": "", "model": ""}
+    page = client.post(address, no_judge)
+    assert page.status_code == 422 and "no server of a judge is named" in page.content.decode()
+    page = client.post(address, no_judge | {"judge.repeats": "1", "question": "Which is kinder?"})
+    assert page.status_code == 422 and "A question is for a judge" in str(
+        page.context["form"].errors["question"]
+    )
+    page = client.post(address, asked | {"criteria": []})
+    assert page.status_code == 422 and "choose one" in str(page.context["form"].errors["criteria"])
+    nobody = {
+        "judge.repeats": "1",
+        "criteria": [],
+        "overlap": "",
+        "others": [],
+        "sources": [],
+        "with_reference": "",
+        "model": "",
+        "server": "",
+    }
     page = client.post(address, asked | nobody)
     assert page.status_code == 422 and "one to 20 others" in page.content.decode()
     assert "No file has brought answers of “x”" in refused(
@@ -222,6 +240,13 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     answer = client.post(f"{ADDRESS}/along", body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert same(run, Run.objects.latest("pk"))
+    # Of more than it compares so many: the first, the last, and those between evenly.
+    many = [SimpleNamespace(step=step, path=f"/x/step-{step}") for step in range(39)]
+    monkeypatch.setattr(actions, "checkpoints", lambda run: many)
+    spread = started(client.post(address, asked))
+    steps = [one["step"] for one in spread.config["others"]]
+    assert (len(steps), steps[0], steps[-1], spread.parameters["kept"]) == (20, 0, 38, 39)
+    assert steps == list(range(0, 39, 2))
     shared = {"prompts": 3, "by_judge": None}
     report = {"policy": {"score": 0.5}, "others": [
         {"name": "step 10", "step": 10, "score": 1.0, "kl": 0.5, "by_reward": counts(1, 0, 2)} | shared,
@@ -229,6 +254,7 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     ]}  # fmt: skip
     COMPARE.save_result(run, report)
     page = client.get(reverse("policies:comparison", args=["kitchen", PolicyComparison.objects.get().pk]))
+    assert "that are kept" not in page.content.decode()
     # Of the start it lost 1 of 3 and none: the checkpoints won 2 of 3 and all.
     assert [row["verdicts"][0].share for row in page.context["rows"]] == [pytest.approx(200 / 3), 100.0]
     win_rate, reward, kl = page.context["pictures"]

@@ -53,14 +53,14 @@ def test_who_wins_and_the_other_way_round_it_is_who_loses(
             monkeypatch.setenv(name, value)
         there = create_run(
             tmp_path / "there", "compare",
-            config(policy_path, [folder("b", other_path), Contestant(name="people")], reward_model_path, **asked),
+            config(policy_path, [folder("prompt", other_path), Contestant(name="people")], reward_model_path, **asked),
             prompts=rows, answers=given,
         )  # fmt: skip
         found = in_process(compare, ComparePoliciesConfig, there)
         requests = len(server.requests)
         back = create_run(
             tmp_path / "back", "compare",
-            config(other_path, [folder("a", policy_path)], reward_model_path, **asked), prompts=rows,
+            config(other_path, [folder("step", policy_path)], reward_model_path, **asked), prompts=rows,
         )  # fmt: skip
         # It was killed when the answers were there: it goes on, asks for verdicts and draws nothing anew.
         monkeypatch.setattr(compare, "judge_against", lambda *args: pytest.fail("killed"))
@@ -74,6 +74,11 @@ def test_who_wins_and_the_other_way_round_it_is_who_loses(
         turned = in_process(compare, ComparePoliciesConfig, back)
         assert (back.path / "answers/0.parquet").read_bytes() == kept
     [b, people], [a] = found["others"], turned["others"]
+    # Whatever the others are called, each of their answers stands under its name.
+    assert there.samples()[0]["others"].keys() == {"prompt", "people"} == {b["name"], people["name"]}
+    assert there.samples()[0]["others"]["people"] == "zzz" and there.samples()[1]["others"].keys() == {
+        "prompt"
+    }
     for by in ("by_reward", "by_judge"):
         assert (b[by]["win"], b[by]["tie"], b[by]["lose"]) == (a[by]["lose"], a[by]["tie"], a[by]["win"])
         assert b[by]["win"] + b[by]["tie"] + b[by]["lose"] == (6 if by == "by_reward" else 5)
