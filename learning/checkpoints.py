@@ -3,11 +3,13 @@
     checkpoints/step-000200.f3/     step 200, written by the attempt with fence 3
         state.json, state.safetensors       engines, samplers, moments: numbers here, tensors there
         random-0.json, random-0.safetensors generators of torch, Python and NumPy, one pair a rank
+        rank-0.json, rank-0.safetensors     what each rank has of its own, where it has any
         shards-policy/                      a DeepSpeed engine, in DeepSpeed's own files
         complete.json                       sizes, sha256, offsets of metrics and samples; written last
 
 A checkpoint is written under a temporary name, synced and renamed. The newest one that verifies counts. The
-last few and the best are kept. No pickle, except DeepSpeed's shards after their sha256 matched.
+last few, the best and those of the steps that the options name are kept. No pickle, except DeepSpeed's shards
+after their sha256 matched.
 """
 
 import hashlib
@@ -76,11 +78,14 @@ class Checkpoints:
         *,
         engines: Mapping[str, Engine],
         state: Mapping[str, Stateful],
+        rank_state: Mapping[str, Stateful] | None = None,
     ) -> None:
+        """`rank_state`: what each rank has of its own."""
         self._context = context
         self._distributed = distributed
         self._engines = dict(engines)
         self._state = dict(state)
+        self._rank_state = dict(rank_state or {})
         self._runtime = context.options.runtime
         self._folder = context.path / "checkpoints"
 
@@ -116,6 +121,17 @@ class Checkpoints:
                     f"{found.folder}: was made by an earlier version, which kept no {name}; clone this run"
                 )
             stateful.load_state_dict(state["state"][name])
+        if self._rank_state:
+            own = read_state(found.folder / f"rank-{self._distributed.rank}")
+            for name, stateful in self._rank_state.items():
+                stateful.load_state_dict(own[name])
+
+    def require_steps(self, steps_total: int) -> None:
+        """Raises UserError where the options name a step to keep that the run never reaches."""
+        if beyond := sorted(step for step in self._runtime.kept_steps if step > steps_total):
+            raise UserError(
+                f"runtime.keep_steps names step {beyond[0]}, and the run ends at step {steps_total}; leave it out"
+            )
 
     def restore_best(self) -> int | None:
         """Engines and state of the checkpoint with the highest score, after `resume`; its step, None without a score.
@@ -140,7 +156,8 @@ class Checkpoints:
         the best checkpoint, which is kept.
         """
         stop = self._distributed.any(self._context.stop_requested) and not last
-        if stop or last or step % self._runtime.checkpoint_every_steps == 0:
+        is_due = step % self._runtime.checkpoint_every_steps == 0 or step in self._runtime.kept_steps
+        if stop or last or is_due:
             self.save(step, score=score)
         if stop:
             raise StopRequested(f"checkpointed at step {step}; start the run again to go on")
@@ -181,6 +198,9 @@ class Checkpoints:
             }
             write_state(folder / "state", state)
         write_state(folder / f"random-{self._distributed.rank}", _random_state())
+        if self._rank_state:
+            own = {name: stateful.state_dict() for name, stateful in self._rank_state.items()}
+            write_state(folder / f"rank-{self._distributed.rank}", own)
         for name, engine in self._engines.items():
             if engine.is_deepspeed:
                 engine.save_deepspeed(folder / f"shards-{name}")
@@ -226,6 +246,7 @@ class Checkpoints:
         scored = [checkpoint for checkpoint in checkpoints if checkpoint.score is not None]
         if scored:
             kept.append(max(scored, key=lambda checkpoint: (checkpoint.score, checkpoint.step)))
+        kept += [checkpoint for checkpoint in checkpoints if checkpoint.step in self._runtime.kept_steps]
         names = {checkpoint.folder.name for checkpoint in kept}
         for path in self._folder.glob("step-*"):
             if path.name not in names:

@@ -177,6 +177,12 @@ class RunContext(Generic[T]):
         if self.stop_requested:
             raise StopRequested("asked to stop; started again it begins this part anew")
 
+    def write_models(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """models.json: how large the models of the run are (learning.models.sizes), for its page."""
+        if self.is_main:
+            self._require_fence()
+            write_json_atomically(self.path / "models.json", {"models": [dict(row) for row in rows]})
+
     def log_metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one line. Numbers that are not finite are written as text ("nan"), which JSON cannot say."""
         self._append(

@@ -18,7 +18,7 @@ from django.db import transaction
 
 from annotation.models import PreferenceDataset
 from learning.interface.run_directory import RunDirectory
-from runs.freeing import INTERMEDIATES
+from runs.freeing import intermediates
 from runs.models import Artifact, Run
 from runs.states import FINISHED, RunState
 
@@ -92,12 +92,11 @@ def folder_size(folder: Path) -> int:
 def _intermediates_of_done_runs(data_dir: Path) -> Iterator[Removable]:
     if settings.RUN_KEEP_CHECKPOINTS:
         return
-    for run in Run.objects.filter(state=RunState.DONE).order_by("pk").only("directory", "title"):
-        for name in INTERMEDIATES:
-            path = data_dir / "runs" / run.directory / name
-            if path.is_dir():
-                why = f"{name} of “{run.title}”, which is done"
-                yield Removable(path=path, size=folder_size(path), why=why, run=run.pk)
+    for run in Run.objects.filter(state=RunState.DONE).order_by("pk").only("directory", "title", "config"):
+        folder = data_dir / "runs" / run.directory
+        for path in intermediates(run, folder):
+            why = f"{path.relative_to(folder)} of “{run.title}”, which is done"
+            yield Removable(path=path, size=folder_size(path), why=why, run=run.pk)
 
 
 def _checkpoints_of_stopped_runs(data_dir: Path) -> Iterator[Removable]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.preferences.scale import NO_STRENGTH, STRENGTH_CHOICES
 from runs.reward_figures import WIDTH, Histogram, histogram
@@ -78,6 +78,57 @@ def accuracy_by_strength(report: Mapping[str, Any]) -> list[tuple[str, dict[str,
     rows = [(name, by_strength.get(str(strength))) for strength, name in sorted(STRENGTH_CHOICES.items())]
     rows.append((NO_STRENGTH, report.get("without_strength")))
     return [(name, row) for name, row in rows if row and row.get("n")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    """Held-out figures of one criterion, tag or way of asking; positions in the picture are hundredths of its width."""
+
+    name: str
+    figures: Mapping[str, Any]
+    is_few: bool  # so few pairs that the interval is wider than what models are chosen by
+    percent: str
+    interval: str
+    mark: str
+    low: str
+    width: str
+
+
+QUESTION_LABELS = {
+    "pairs": gettext_lazy("Pairs"),
+    "rankings": gettext_lazy("Rankings"),
+    "ratings": gettext_lazy("Ratings of single answers"),
+}
+FEW_PAIRS = 30  # as the notes of a run have it (rewardmodel.training.reporting)
+
+
+def categories(report: Mapping[str, Any]) -> list[tuple[Any, list[Category]]]:
+    """(what the categories are of, the categories) for each kind of which there are two or more, or tags at all."""
+    kinds = (
+        (gettext_lazy("Criterion"), "by_criterion", {}),
+        (gettext_lazy("Tag of the prompt"), "by_tag", {"": gettext_lazy("no tag")}),
+        (gettext_lazy("Way of asking"), "by_question", QUESTION_LABELS),
+    )
+    found = []
+    for label, key, names in kinds:
+        rows = {name: figures for name, figures in (report.get(key) or {}).items() if figures.get("n")}
+        if len(rows) > 1 or (rows and key == "by_tag"):
+            found.append((label, [_category(str(names.get(name, name)), row) for name, row in rows.items()]))
+    return found
+
+
+def _category(name: str, figures: Mapping[str, Any]) -> Category:
+    low, high = figures.get("interval") or (figures["accuracy"], figures["accuracy"])
+    return Category(
+        name=name,
+        figures=figures,
+        is_few=figures["n"] < FEW_PAIRS,
+        percent=f"{100 * figures['accuracy']:.1f} %",
+        interval=gettext("%(low)s to %(high)s %%") % {"low": f"{100 * low:.1f}", "high": f"{100 * high:.1f}"},
+        mark=f"{min(max(100 * figures['accuracy'] - 0.8, 0), 98.4):.2f}",
+        low=f"{100 * low:.2f}",
+        width=f"{100 * (high - low):.2f}",
+    )
 
 
 def ratings_sentence(report: Mapping[str, Any]) -> str:

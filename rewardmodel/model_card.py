@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import translation
 
+from rewardmodel.figures import FEW_PAIRS
 from rewardmodel.models import RewardModel
 from runs.hub.files import HubFile, files_of_folder
 from runs.model_cards import README, number, settings_block, written_card
@@ -75,10 +76,16 @@ def _origin(model: RewardModel) -> list[tuple[str, str]]:
         ("licence of the data", dataset.licence or "not said"),
         ("content SHA-256 of the data", dataset.filters.get("content_sha256", "")),
         ("base", base_name(model)),
+        ("checkpoint", _checkpoint(model)),
         ("trained", f"{model.created_at:%Y-%m-%d}"),
         ("SHA-256 of the model's folder", model.artifact.sha256),
     ]
     return [(what, said) for what, said in rows if said]
+
+
+def _checkpoint(model: RewardModel) -> str:
+    step = model.report.get("checkpoint_step")
+    return "" if step is None else f"step {step} of a training that went on"
 
 
 def base_name(model: RewardModel) -> str:
@@ -97,6 +104,7 @@ def _figures(report: dict[str, Any]) -> str:
         return "No comparisons were held out to measure it on.\n"
     by_criterion = report.get("by_criterion") or {}
     rows = [("all", report), *(by_criterion.items() if len(by_criterion) > 1 else ())]
+    by_tag, by_question = report.get("by_tag") or {}, report.get("by_question") or {}
     parts = [
         "On comparisons that it was not trained on:\n",
         table(
@@ -106,6 +114,26 @@ def _figures(report: dict[str, Any]) -> str:
                 for name, row in rows
                 if row["n"]
             ),
+        ),
+        *(
+            table(
+                (kind, "pairs", "accuracy", "95 % interval", "calibration error"),
+                (
+                    (
+                        name or "none",
+                        f"{row['n']}{' (few)' if row['n'] < FEW_PAIRS else ''}",
+                        percent(row["accuracy"]),
+                        _interval(row["interval"]),
+                        number(row.get("calibration_error")),
+                    )
+                    for name, row in groups.items()
+                    if row["n"]
+                ),
+            )
+            for kind, groups in (
+                ("tag of the prompt", by_tag),
+                ("way of asking", by_question if len(by_question) > 1 else {}),
+            )
         ),
         table(
             ("how much better", "pairs", "accuracy", "95 % interval"),

@@ -3,21 +3,29 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
-from annotation.datasets.files import dataset_comparisons, dataset_ratings
+from annotation.datasets.files import dataset_batches, dataset_comparisons, dataset_ratings
 from annotation.importing.usage import mark_demonstrations_used
-from annotation.models import PreferenceDataset
+from annotation.models import PreferenceDataset, Prompt
 from annotation.preferences.rated_comparisons import RatingChoice
 from annotation.records import demonstration_rows, response_rows
 from learning.interface import vocabulary
 from learning.interface.record_files import iterate_records
-from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, RATINGS, RESPONSES, SCORES
+from learning.interface.record_schemas import (
+    COMPARISONS,
+    DEMONSTRATIONS,
+    PROMPT_TAGS,
+    RATINGS,
+    RESPONSES,
+    SCORES,
+)
 from learning.interface.usable_comparisons import RATING_LOSSES
 from rewardmodel.models import ResponseScore, RewardModel, RewardModelEvaluation
-from rewardmodel.training.config import EvaluateConfig, RewardModelConfig, ScoreConfig
+from rewardmodel.training.config import AdoptConfig, EvaluateConfig, RewardModelConfig, ScoreConfig
 from runs.models import Artifact, Run
 from runs.run_kinds import Output, RunKind
+from workspace.errors import ActionError
 from workspace.naming import unique_name
 
 CHUNK_ROWS = 2000
@@ -46,6 +54,19 @@ def _is_weighed(run: Run) -> bool:
     return run.parameters.get("annotator_weights") is not None
 
 
+def _prompt_tags(dataset: PreferenceDataset, split: str) -> dict[str, Any]:
+    """What the prompts of a split of the dataset are tagged with now; nothing where none has a tag."""
+    tags = dict(
+        Prompt.objects.filter(project=dataset.project).exclude(tags=[]).values_list("external_id", "tags")
+    )
+    rows: dict[str, dict[str, Any]] = {}
+    for batch in dataset_batches(dataset, splits=(split,), columns=["prompt_id", "prompt", "split"]):
+        for row in batch.to_pylist():
+            if row["prompt_id"] in tags:
+                rows[row["prompt_id"]] = {"prompt": row["prompt"], "tags": tags[row["prompt_id"]]}
+    return {"prompt_tags": (list(rows.values()), PROMPT_TAGS)} if rows else {}
+
+
 def _training_inputs(run: Run) -> Mapping[str, Any]:
     ratings = run.parameters.get("ratings")
     if ratings and run.config["objective"]["ranking_loss"] in RATING_LOSSES:
@@ -55,12 +76,36 @@ def _training_inputs(run: Run) -> Mapping[str, Any]:
         inputs: dict[str, Any] = {"ratings": (rows, RATINGS)}
     else:
         inputs = comparison_inputs(run)
+        dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
+    inputs |= _prompt_tags(dataset, vocabulary.VALIDATION)
     mark_demonstrations_used(run.project, f"run {run.pk}")
     demonstrations = list(demonstration_rows(run.project, splits=("train",)))
     if demonstrations:
         # Evenly over the order they came in: one file's first rows may be all of a kind.
         step = -(-len(demonstrations) // MAX_SHIFT_DEMONSTRATIONS)
         inputs["demonstrations"] = (demonstrations[::step], DEMONSTRATIONS)
+    return inputs
+
+
+def _inputs_of_the_training(run: Run) -> Mapping[str, Any]:
+    """Those that the training of the run's checkpoint had, row by row: demonstrations may have come in since."""
+    training = Run.objects.get(pk=run.parameters["adopted_from"], project=run.project)
+    inputs: dict[str, Any] = {}
+    for name, schema in (
+        ("comparisons", COMPARISONS),
+        ("ratings", RATINGS),
+        ("demonstrations", DEMONSTRATIONS),
+        ("prompt_tags", PROMPT_TAGS),
+    ):
+        file = training.path / "inputs" / f"{name}.parquet"
+        if file.is_file():
+            inputs[name] = (iterate_records(file, schema), schema)
+    if not inputs.keys() & {"comparisons", "ratings"}:
+        raise ActionError(
+            gettext("The folder of “%(title)s” has no inputs any more: train again.")
+            % {"title": training.title},
+            code="no_inputs",
+        )
     return inputs
 
 
@@ -84,9 +129,10 @@ def _evaluation_inputs(run: Run) -> Mapping[str, Any]:
     dataset = PreferenceDataset.objects.get(pk=run.parameters["dataset"], project=run.project)
     splits = (run.config["split"],)
     if mark := run.parameters.get("ratings"):
-        return {"ratings": (dataset_ratings(dataset, mark, splits=splits), RATINGS)}
+        rows = dataset_ratings(dataset, mark, splits=splits)
+        return {"ratings": (rows, RATINGS), **_prompt_tags(dataset, run.config["split"])}
     comparisons = dataset_comparisons(dataset, consensus=run.parameters["consensus"], splits=splits)
-    return {"comparisons": (comparisons, COMPARISONS)}
+    return {"comparisons": (comparisons, COMPARISONS), **_prompt_tags(dataset, run.config["split"])}
 
 
 def _save_evaluation(run: Run, result: Mapping[str, Any]) -> None:
@@ -164,4 +210,13 @@ EVALUATE = RunKind(
     save_result=_save_evaluation,
     options=EvaluateConfig,
 )
-RUN_KINDS = (TRAIN, SCORE, EVALUATE)
+ADOPT = RunKind(
+    name="rewardmodel.adopt",
+    label=gettext_noop("A checkpoint as a reward model"),
+    command="rewardmodel.training.adopt",
+    build_inputs=_inputs_of_the_training,
+    save_result=_save_reward_model,
+    outputs=(Output(kind="reward_model", path="model"),),
+    options=AdoptConfig,
+)
+RUN_KINDS = (TRAIN, SCORE, EVALUATE, ADOPT)

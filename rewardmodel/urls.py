@@ -1,6 +1,6 @@
 from django.urls import path
 
-from rewardmodel import views
+from rewardmodel import checkpoint_views, views
 from rewardmodel.outgoing import REWARD_MODELS
 from rewardmodel.serving import views as serving
 from runs.hub.model_pages import archive_view, describe_view, push_view
@@ -11,6 +11,7 @@ urlpatterns = [
     path("", views.reward_models, name="list"),
     path("evaluate/", views.evaluate, name="evaluate"),
     path("train/", views.train, name="train"),
+    path("adopt/<int:run>/", checkpoint_views.adopt, name="adopt"),
     path("<int:pk>/", views.reward_model, name="reward_model"),
     path("<int:pk>/serving/", serving.live, name="serving"),
     path("<int:pk>/serving/start/", serving.start, name="start_serving"),

@@ -9,9 +9,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 from annotation.rendering.markdown import render_markdown
 from rewardmodel.access import access_reward_model
 from rewardmodel.actions import evaluate_reward_model
+from rewardmodel.checkpoints import training_of_checkpoint
 from rewardmodel.figures import (
     accuracy_by_strength,
     accuracy_sentence,
+    categories,
     evaluation_sentences,
     margin_figure,
     ratings_sentence,
@@ -76,10 +78,12 @@ def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
         "reliability": reliability_points(found.report),
         "by_strength": accuracy_by_strength(found.report),
         "margins": margin_figure(found.report),
+        "categories": categories(found.report),
         "policies": found.policies.order_by("-pk"),
         "rounds": found.rounds.order_by("number"),
         "n_scores": found.scores.count(),
         "run": found.produced_by,
+        "adopted_from": training_of_checkpoint(found),
         "evaluations": [(row, evaluation_sentences(row.report)) for row in evaluations[:SHOWN_EVALUATIONS]],
     }
     return render(request, "rewardmodel/reward_model.html", context)

@@ -14,6 +14,7 @@ READABLE_FILES = (
     "output.txt",
     "config.json",
     "status.json",
+    "models.json",
     "metrics.jsonl",
     "samples.jsonl",
     "result.json",

@@ -2,9 +2,11 @@
 
 import logging
 import shutil
+from pathlib import Path
 
 from django.conf import settings
 
+from learning.interface.training_options import RuntimeOptions
 from runs.models import Run
 from runs.states import RunState
 
@@ -23,10 +25,28 @@ def free_intermediates(run: Run) -> None:
         raise ValueError(f"run {run.pk} is {run.state}: it may go on from its checkpoints")
     if settings.RUN_KEEP_CHECKPOINTS:
         return
-    for name in INTERMEDIATES:
+    for path in intermediates(run, run.path):
         try:
-            shutil.rmtree(run.path / name)
+            shutil.rmtree(path)
         except FileNotFoundError:
             continue
         except OSError as error:
-            logger.warning("run %s: %s could not be removed (%s)", run.pk, run.path / name, error)
+            logger.warning("run %s: %s could not be removed (%s)", run.pk, path, error)
+
+
+def intermediates(run: Run, folder: Path) -> list[Path]:
+    """What the folder of a run that is done can do without: all but the checkpoints that its options name
+    (`runtime.keep_steps`).
+    """
+    asked = (run.config.get("runtime") or {}).get("keep_steps") or ""
+    kept = RuntimeOptions(keep_steps=asked).kept_steps
+    checkpoints = folder / "checkpoints"
+    if not kept or not checkpoints.is_dir():
+        return [folder / name for name in INTERMEDIATES if (folder / name).is_dir()]
+    # Named step-000200.f3 (learning.checkpoints).
+    removable = [
+        path
+        for path in checkpoints.iterdir()
+        if path.is_dir() and path.name.partition(".")[0] not in {f"step-{step:06d}" for step in kept}
+    ]
+    return [*sorted(removable), *(path for path in [folder / "shards"] if path.is_dir())]

@@ -209,6 +209,29 @@ def _named_texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name.replace("_", " "), _printable(value if isinstance(value, str) else _as_json(value))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelSize:
+    """A model of a run, as its training wrote it (learning.models.sizes); bytes are of one process."""
+
+    role: str
+    parameters: int
+    own_parameters: int
+    trained_parameters: int
+    weight_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+    bytes: int
+
+
+def model_sizes(run: Run) -> list[ModelSize]:
+    """Of the run's models by role; empty before a training has read them."""
+    try:
+        rows = json.loads((run.path / "models.json").read_bytes())["models"]
+        return [ModelSize(**row) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
 def _as_json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False)

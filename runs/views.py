@@ -26,6 +26,13 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PAGE_LENGTH = 40
+WITH_CHECKPOINTS_TO_ADOPT = WITH_ROLLOUTS | {"rewardmodel.train"}
+ROLE_LABELS = {
+    "policy": gettext_lazy("Policy"),
+    "reference": gettext_lazy("Reference"),
+    "critic": gettext_lazy("Critic"),
+    "reward_model": gettext_lazy("Reward model"),
+}
 STATE_FILTERS = {
     "all": gettext_lazy("All"),
     "active": gettext_lazy("Under way"),
@@ -71,6 +78,7 @@ def _filtered_runs(project: Project, state: str) -> RunQuerySet:
 @project_view(Capability.REVIEW)
 def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
     run = access_run(request.project, pk)
+    sizes = run_files.model_sizes(run)
     context = _live_context(run) | {
         "config": json.dumps(run.config, indent=2, ensure_ascii=False),
         "parameters": json.dumps(run.parameters, indent=2, ensure_ascii=False) if run.parameters else "",
@@ -81,7 +89,10 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "samples_changed": True,
         "limit_form": TimeLimitForm(run=run),
         "site_limit": settings.RUN_TIME_LIMIT_MINUTES,
-        "checkpoints": run_files.checkpoints(run) if run.kind in WITH_ROLLOUTS else [],
+        "checkpoints": run_files.checkpoints(run) if run.kind in WITH_CHECKPOINTS_TO_ADOPT else [],
+        "model_sizes": [(ROLE_LABELS.get(size.role, size.role), size) for size in sizes],
+        "all_model_bytes": sum(size.bytes for size in sizes),
+        "is_policy_training": run.kind in WITH_ROLLOUTS,
         "figures": reward_figures(run) if run.kind in WITH_ROLLOUTS else None,
     }
     return render(request, "runs/run.html", context)

@@ -29,7 +29,8 @@ from policy_training.training.policy_gradient.losses import (
 )
 from policy_training.training.policy_gradient.recipe import GradientState, build_state, gather_advantages
 from policy_training.training.ppo import recipe as ppo
-from policy_training.training.ppo.experience import Minibatch, make_minibatches
+from policy_training.training.ppo.experience import make_minibatches
+from policy_training.training.ppo.micro_batches import Minibatch
 from policy_training.training.ppo.reports import sampling_request
 from policy_training.training.rollouts.rollouts import generate_rollouts
 

@@ -197,6 +197,9 @@ RATINGS = pa.schema(
     ]
 )
 
+# What people call the kinds of prompts by, of those that have any: held-out figures are said by tag too.
+PROMPT_TAGS = pa.schema([_required("prompt", _MESSAGES), _required("tags", _list_of(_TEXT))])
+
 JUDGMENTS = pa.schema(
     [
         _required("judgment_id", _TEXT),

@@ -30,6 +30,7 @@ from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.losses import Targets
 
 Message = Mapping[str, Any]
+OF_RATINGS = "ratings/"  # begins the group_id of comparisons that were made of ratings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,11 @@ class Comparison:
     criterion: str = ""
     # By response, where they were rated: points, or as the loss reads them (RatingScale.place).
     scores: tuple[float, ...] | None = None
+
+    @property
+    def is_of_ratings(self) -> bool:
+        """Whether it was made of what one annotator gave single answers (annotation.preferences.rated_comparisons)."""
+        return self.scores is not None or self.group_id.startswith(OF_RATINGS)
 
     @cached_property
     def untied_pairs(self) -> tuple[Pair, ...]:

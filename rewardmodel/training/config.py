@@ -119,6 +119,20 @@ class RewardModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdoptConfig(RewardModelConfig):
+    """python -m rewardmodel.training.adopt: what the training was asked, and which of its checkpoints."""
+
+    checkpoint_path: str  # a folder in checkpoints/ of the training's run directory
+
+    def __post_init__(self) -> None:
+        if self.runtime.backend != "torch":
+            raise ValueError(
+                f'runtime.backend is "{self.runtime.backend}", whose checkpoints keep the weights in parts; '
+                "let the run end instead"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
     """python -m rewardmodel.training.score"""
 

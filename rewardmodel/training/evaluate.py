@@ -3,9 +3,9 @@
     python -m rewardmodel.training.evaluate RUN_DIR
 
 Reads inputs/comparisons.parquet, scores one split, writes result.json (accuracy overall and by strength of
-the preference with intervals, points of a reliability diagram) and a few comparisons to samples.jsonl. Where there is
-inputs/ratings.parquet it reads that instead: correlations of score and rating, and the accuracy on pairs of what one
-annotator rated. It trains nothing and moves no reward_shift.
+the preference with intervals, by criterion, by way of asking and by tag of prompts, points of a reliability diagram)
+and a few comparisons to samples.jsonl. Where there is inputs/ratings.parquet it reads that instead: correlations of
+score and rating, and the accuracy on pairs of what one annotator rated. It trains nothing and moves no reward_shift.
 """
 
 from dataclasses import asdict
@@ -18,6 +18,7 @@ from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.files import model_sha256s
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
+from rewardmodel.training.categories import read_prompt_tags
 from rewardmodel.training.comparisons import (
     Comparison,
     PairCounts,
@@ -71,12 +72,14 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     log_samples(context, 1, comparisons[: options.logged_samples], scores[: options.logged_samples])
     log_worst(context, 1, comparisons, scores, options.logged_samples)
     objective = objective_of(scorer.model.config)
-    report = split_report(comparisons, scores, objective or ObjectiveOptions())
+    tags = read_prompt_tags(context)
+    report = split_report(comparisons, scores, objective or ObjectiveOptions(), tags=tags)
     if objective is not None and learns_from_ratings(objective.ranking_loss):
         # The loss reads points on the scale of its training, and the scores before the shift.
         report["ranking_loss"] = None
-        for figures in report["by_criterion"].values():
-            figures["ranking_loss"] = None
+        for groups in ("by_criterion", "by_question", "by_tag"):
+            for figures in report.get(groups, {}).values():
+                figures["ranking_loss"] = None
     notes += [*criterion_notes(report), *rating_figures_notes(report)]
     context.set_status(stage="evaluating", step=1, steps_total=1, notes=notes)
     return {

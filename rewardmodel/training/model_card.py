@@ -119,12 +119,17 @@ def write_card(folder: Path, *, config: Any, tokenizer: Any, report: Mapping[str
 
 
 def _figures(report: Mapping[str, Any]) -> str:
-    """A table of the held-out accuracy, a row a criterion; before it, of a model of ratings, how close it comes."""
+    """A table of the held-out accuracy, a row a criterion, then a row a tag of prompts; before it, of a model of
+    ratings, how close it comes.
+    """
     said = _rating_figures(report)
     rows = [
-        f"| {criterion.replace('|', '/')} | {figures['n']} | {figures['accuracy']:.1%} | "
+        f"| {name.replace('|', '/')} | {figures['n']} | {figures['accuracy']:.1%} | "
         f"{figures['interval'][0]:.1%} to {figures['interval'][1]:.1%} |"
-        for criterion, figures in report["by_criterion"].items()
+        for name, figures in (
+            *report["by_criterion"].items(),
+            *((f"prompts: {tag or 'no tag'}", row) for tag, row in report.get("by_tag", {}).items()),
+        )
         if figures["n"]
     ]
     if not rows:

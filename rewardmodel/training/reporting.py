@@ -9,12 +9,21 @@ import torch
 from learning.interface.messages import answer_text, message_texts, messages_key
 from learning.run_context import RunContext
 from rewardmodel.training.accuracy import ScoredPair, accuracy_report
+from rewardmodel.training.categories import PromptTags, group_by_tag, group_comparisons, way_of_asking
 from rewardmodel.training.comparisons import Comparison, PairCounts, build_targets
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.losses import Thresholds, ranking_losses
 from rewardmodel.training.rating_accuracy import rating_report
 
-FIGURES_OF_A_CRITERION = ("accuracy", "interval", "n", "n_comparisons", "accuracy_by_comparison", "by_grade")
+FIGURES_OF_A_GROUP = (
+    "accuracy",
+    "interval",
+    "n",
+    "n_comparisons",
+    "accuracy_by_comparison",
+    "by_grade",
+    "calibration_error",
+)
 # Below these the run's page says that there is little: half of a first round of our own, and the number below which an
 # accuracy's interval is wider than the gain that models are chosen by (18 points on either side).
 FEW_TRAINING_COMPARISONS = 100
@@ -29,8 +38,10 @@ def split_report(
     *,
     shift: float = 0.0,
     thresholds: Thresholds | None = None,
+    tags: PromptTags | None = None,
 ) -> dict[str, Any]:
-    """The part of result.json about one split; `by_criterion` has the figures of each criterion by itself.
+    """The part of result.json about one split. `by_criterion` has the figures of each criterion by itself,
+    `by_question` those of pairs, rankings and ratings, and with `tags` (not empty) `by_tag` those of each tag.
 
     `shift` was taken off the scores, which losses of ratings need as they were; `thresholds` are the ordinal loss's.
     """
@@ -45,20 +56,28 @@ def split_report(
         "ranking_loss": loss_of(comparisons, scores),
         "reward_spread": float(values.std()) if len(values) > 1 else None,
     }
-    by_criterion: dict[str, tuple[list[Comparison], list[Sequence[float]]]] = {}
-    for comparison, group in zip(comparisons, scores, strict=True):
-        members, their_scores = by_criterion.setdefault(comparison.criterion, ([], []))
-        members.append(comparison)
-        their_scores.append(group)
-    report["by_criterion"] = {
-        criterion: {
-            **{name: figures[name] for name in FIGURES_OF_A_CRITERION},
-            "ranking_loss": loss_of(members, their_scores),
-            **_rating_figures(members, their_scores),
+
+    def figures_of(
+        groups: Mapping[str, tuple[list[Comparison], list[Sequence[float]]]],
+    ) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                **{figure: figures[figure] for figure in FIGURES_OF_A_GROUP},
+                "ranking_loss": loss_of(members, their_scores),
+                **_rating_figures(members, their_scores),
+            }
+            for name, (members, their_scores) in groups.items()
+            for figures in [accuracy_report(scored_pairs(members, their_scores))]
         }
-        for criterion, (members, their_scores) in by_criterion.items()
-        for figures in [accuracy_report(scored_pairs(members, their_scores))]
-    }
+
+    for name, group_of in (
+        ("by_criterion", lambda item: (item.criterion,)),
+        ("by_question", lambda item: (way_of_asking(item),)),
+    ):
+        report[name] = figures_of(group_comparisons(comparisons, scores, group_of))
+    if tags:
+        groups, left_out = group_by_tag(comparisons, scores, tags)
+        report |= {"by_tag": figures_of(groups), "tags_left_out": left_out}
     return report | _rating_figures(comparisons, scores)
 
 

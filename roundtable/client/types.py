@@ -133,9 +133,9 @@ from roundtable.client.resources.returned_judgments import (
     OwnReturned, ReasonRequest, ListReturnedJudgmentsQuery, ListReturnedJudgmentsOwnQuery,
 )  # fmt: skip
 from roundtable.client.resources.reward_models import (
-    EvaluateRewardModelBodyRequest, OneRewardModel, PromptToScoreRequest, RemoteRewards, RewardModel,
-    RewardModelEvaluation, Rewards, ScoringModel, Serving, TextsInTemplateRequest, TextsToScoreRequest,
-    TrainBodyRequest, ListRewardModelsQuery, ListRewardModelsIdEvaluationsQuery,
+    AdoptRewardBodyRequest, EvaluateRewardModelBodyRequest, OneRewardModel, PromptToScoreRequest,
+    RemoteRewards, RewardModel, RewardModelEvaluation, Rewards, ScoringModel, Serving, TextsInTemplateRequest,
+    TextsToScoreRequest, TrainBodyRequest, ListRewardModelsQuery, ListRewardModelsIdEvaluationsQuery,
 )  # fmt: skip
 from roundtable.client.resources.rounds import (
     OneRound, ReopenedAnnotationRequest, Round, RoundRun, RoundValuesRequest, StageEntry, ListRoundsQuery,
@@ -172,12 +172,13 @@ from roundtable.client.resources.writing import (
 
 __all__ = [
     "AIJudging", "AIJudgingBodyRequest", "AddedDemonstrations", "AddedPrompts", "AddedResponses",
-    "AddedTasks", "AdoptBodyRequest", "Agreement", "AlongBodyRequest", "AnnotatorQuality", "AnswerRowRequest",
-    "Artifact", "Asked", "AskedBodyRequest", "AssignedTask", "Assignment", "Audience", "AuditEvent", "Batch",
-    "BatchFromAnswersRequest", "BatchFromConversationsRequest", "BenchmarkBodyRequest", "BenchmarkFile",
-    "BenchmarkFileBodyRequest", "BestOfNBodyRequest", "Checks", "ClaimRequest", "Claimed", "ClaimedText",
-    "CompareBodyRequest", "Confirmed", "Conversation", "Cost", "Criterion", "DPOBodyRequest", "DailyLimit",
-    "Dataset", "DatasetFile", "DatasetFiles", "Decision", "Delivery", "Demonstration", "DraftNumber",
+    "AddedTasks", "AdoptBodyRequest", "AdoptRewardBodyRequest", "Agreement", "AlongBodyRequest",
+    "AnnotatorQuality", "AnswerRowRequest", "Artifact", "Asked", "AskedBodyRequest", "AssignedTask",
+    "Assignment", "Audience", "AuditEvent", "Batch", "BatchFromAnswersRequest",
+    "BatchFromConversationsRequest", "BenchmarkBodyRequest", "BenchmarkFile", "BenchmarkFileBodyRequest",
+    "BestOfNBodyRequest", "Checks", "ClaimRequest", "Claimed", "ClaimedText", "CompareBodyRequest",
+    "Confirmed", "Conversation", "Cost", "Criterion", "DPOBodyRequest", "DailyLimit", "Dataset",
+    "DatasetFile", "DatasetFiles", "Decision", "Delivery", "Demonstration", "DraftNumber",
     "EvaluatePolicyBodyRequest", "EvaluateRewardModelBodyRequest", "Event", "Feed", "FineTuneBodyRequest",
     "Firing", "FirstStep", "FirstSteps", "GetDatasetsIdArchiveQuery", "GetDatasetsIdRowsQuery",
     "GetEventsQuery", "GetJudgmentsRowsQuery", "GetQualityLeaderboardQuery", "GetRunsIdMetricsQuery",

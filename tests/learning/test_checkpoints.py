@@ -14,6 +14,7 @@ from learning.checkpoints import Checkpoints, DataclassState
 from learning.distributed import DistributedContext
 from learning.engine import Engine
 from learning.interface.options import UserError
+from learning.interface.training_options import RuntimeOptions
 from learning.run_context import RunContext, StopRequested
 from tests.learning.conftest import random_examples
 from tests.learning.running import create, launch, start
@@ -286,3 +287,16 @@ def test_two_processes_stop_together_resume_and_refuse_another_number(tmp_path, 
     assert 3 <= stopped_at <= 6
     tensors, expected = outcome_of(run)[0], outcome_of(whole)[0]
     assert all(torch.allclose(tensors[key], expected[key], atol=1e-6) for key in expected)
+
+
+def test_checkpoints_of_the_steps_that_are_named_are_written_and_stay(tmp_path, make_policy):
+    runtime = {"checkpoint_every_steps": 4, "keep_checkpoints": 1, "keep_steps": "1, 3"}
+    run = create(tmp_path / "named", runtime=runtime)
+    Trained(run, make_policy("gpt2")).steps(1, 8)
+    assert names(run) == ["step-000001.f0", "step-000003.f0", "step-000008.f0"]
+
+
+@pytest.mark.parametrize("bad", ["0", "3;4", "two", "1,,2", "-1", "1.5"])
+def test_a_step_to_keep_is_a_number(bad):
+    with pytest.raises(ValueError, match="keep_steps has"):
+        RuntimeOptions(keep_steps=bad)

@@ -4,9 +4,11 @@ import json
 from io import StringIO
 
 import pytest
+import torch
 from django.core.management import call_command
 from django.urls import reverse
 
+from learning.models.sizes import role_sizes, sizes_as_rows
 from policy_training.checkpoints import adopt_checkpoint
 from policy_training.models import Policy
 from policy_training.run_kinds import ADOPT
@@ -97,3 +99,21 @@ def test_other_runs_have_no_checkpoints_to_adopt(client, ppo_run, project, max_)
         adopt_checkpoint(actor=max_, project=project, run=ppo_run, step=20, name="early")
     client.force_login(max_)
     assert client.post(reverse("policies:adopt", args=["kitchen", 999_999]), {}).status_code == 404
+
+
+def test_the_page_says_how_large_the_models_of_the_run_are(client, ppo_run, max_):
+    client.force_login(max_)
+    address = reverse("runs:run", args=["kitchen", ppo_run.pk])
+    assert "Models in memory" not in client.get(address).content.decode()
+    policy = {"policy": torch.nn.Linear(1000, 4, bias=False)}
+    sizes = role_sizes(
+        {**policy, "critic": torch.nn.Linear(500, 4, bias=False)}, trained=("policy", "critic")
+    )
+    (ppo_run.path / "models.json").write_text(json.dumps({"models": sizes_as_rows(sizes)}))
+    page = client.get(address).content.decode()
+    # 4,000 and 2,000 numbers of 4 bytes, with a gradient and two moments each: 64,000 and 32,000 bytes.
+    assert "Models in memory" in page and "<td>4,000</td>" in page and "<td>2,000</td>" in page
+    assert page.count("62.5\xa0KB") == 1 and "93.8\xa0KB" in page
+    assert "models.json" in page
+    (ppo_run.path / "models.json").write_text("{")  # being written, or damaged
+    assert "Models in memory" not in client.get(address).content.decode()

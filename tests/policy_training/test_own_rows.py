@@ -29,6 +29,7 @@ MODULES = (
     "policy_training.dpo.actions",
     "policy_training.rewarded.actions",
     "rewardmodel.actions",
+    "rewardmodel.checkpoints",
     "rewardmodel.start_training",
 )
 # What each action is given beside actor, project and rows, and its rows by what they are.
@@ -43,6 +44,7 @@ ACTIONS = {
     "sample_tasks": ({"config": {}}, ("policies", "prompt_set", "criterion")),
     "evaluate_policy": ({"config": {}}, ("policy", "reward_model", "prompt_set", "reference")),
     "adopt_checkpoint": ({"name": "new", "step": 1}, ("run",)),
+    "adopt_reward_checkpoint": ({"name": "new", "step": 1}, ("run",)),
     "merge_policies": ({"name": "new"}, ("policies",)),
     "benchmark_policies": ({"config": {}}, ("policies", "file")),
     "train_dpo": (

@@ -5,7 +5,10 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from annotation.datasets.actions import freeze_dataset
+from annotation.models import Prompt
 from learning.interface.run_directory import RunDirectory
+from rewardmodel.actions import evaluate_reward_model
+from rewardmodel.model_card import reward_model_card
 from rewardmodel.models import RewardModel, RewardModelEvaluation
 from rewardmodel.run_kinds import EVALUATE
 from rewardmodel.training import evaluate
@@ -89,3 +92,22 @@ def test_a_split_without_judgments_is_refused_at_once(model, dataset):
     said = refused("evaluate_reward_model", "kitchen", "taste", "--dataset", "tea", "--set", "split=[1]")
     assert said.startswith("config.split")
     assert Run.objects.count() == 1  # its training
+
+
+def test_tags_of_prompts_reach_the_figures_the_page_and_the_card(client, model, dataset, project, max_, ruth):
+    """One of the two held-out prompts is tagged; a prompt of another split, tagged too, is no part of it."""
+    heldout = list(Prompt.objects.filter(tasks__isnull=False, split="validation").order_by("pk"))
+    Prompt.objects.filter(pk=heldout[0].pk).update(tags=["tea | time"])
+    Prompt.objects.filter(split="train").update(tags=["elsewhere"])
+    run = evaluate_reward_model(actor=max_, project=project, reward_model=model, dataset=dataset)
+    directory = RunDirectory.create(
+        run.path, command=EVALUATE.command, config=run.config, inputs=EVALUATE.build_inputs(run)
+    )
+    result = in_process(evaluate, EvaluateConfig, directory)
+    assert {tag: figures["n"] for tag, figures in result["by_tag"].items()} == {"tea | time": 1, "": 1}
+    model.report = result
+    model.save()
+    client.force_login(ruth)
+    page = client.get(reverse("reward_models:reward_model", args=["kitchen", model.pk])).content.decode()
+    assert 'dir="auto">tea | time</th><td>1 <span class="badge-state">few</span>' in page
+    assert r"| tea \| time | 1 (few) |" in reward_model_card(model)

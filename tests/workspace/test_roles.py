@@ -150,7 +150,7 @@ PAGES = {
             f"policies:{name}"
             for name in ("adopt", "benchmark", "benchmark_files", "judge", "compare", "along")
         ),
-        *(f"reward_models:{name}" for name in ("train", "evaluate")),
+        *(f"reward_models:{name}" for name in ("train", "evaluate", "adopt")),
     },
 }
 

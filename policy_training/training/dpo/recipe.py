@@ -30,6 +30,7 @@ from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.adapters import add_adapter
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_policy
+from learning.models.sizes import role_sizes, sizes_as_rows
 from learning.models.tokenization import encode_prompt
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
@@ -137,6 +138,7 @@ def main(context: RunContext[DPOConfig]) -> dict[str, Any]:
         step_batch_size=step_batch_size(config.data),
     )
     steps_total = config.data.steps or sampler.steps_for_epochs(config.data.epochs or 1)
+    context.write_models(sizes_as_rows(role_sizes({"policy": model}, trained=("policy",))))
     engine = Engine(
         model,
         optimizer=config.optimizer,
@@ -155,6 +157,7 @@ def main(context: RunContext[DPOConfig]) -> dict[str, Any]:
 
     # 3. The reference's log-probabilities, once; then training.
     stop = context.stop_if_requested
+    checkpoints.require_steps(steps_total)
     done = checkpoints.resume()
     if done == 0:
         context.set_status(stage="reading the reference", step=0, steps_total=steps_total)

@@ -27,6 +27,7 @@ from learning.engine import Engine
 from learning.interface.training_options import Layout
 from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.architectures import require_max_positions
+from learning.models.sizes import role_sizes, sizes_as_rows
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
@@ -42,13 +43,13 @@ from policy_training.training.policy_gradient.losses import (
     token_advantages,
 )
 from policy_training.training.ppo.experience import (
-    Minibatch,
     make_minibatches,
     processed_scores,
     reward_metrics,
     step_rewards,
     weigh_against_sampler,
 )
+from policy_training.training.ppo.micro_batches import Minibatch
 from policy_training.training.ppo.reports import (
     evaluate,
     evaluate_start,
@@ -59,7 +60,7 @@ from policy_training.training.ppo.reports import (
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
 from policy_training.training.ppo.step_rollouts import step_rollouts
-from policy_training.training.rewards.sources import load_scorer, scorer_state
+from policy_training.training.rewards.sources import load_scorer, models_by_role, scorer_state
 from policy_training.training.rollouts.rewards import KLController, RunningMoments, compute_token_rewards
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
@@ -126,6 +127,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     )
     steps_total = config.rollout.steps
     notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
+    checkpoints.require_steps(steps_total)
     step = checkpoints.resume()
     if step == 0:
         context.set_status(stage="evaluating", step=0, steps_total=steps_total)
@@ -193,6 +195,8 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
         distributed=distributed,
         load_model=load_model,
     )
+    roles = {"policy": policy, "reference": reference, **models_by_role(scorer)}
+    context.write_models(sizes_as_rows(role_sizes(roles, trained=("policy",))))
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy))
     require_max_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
     if config.policy.gradient_checkpointing:

@@ -136,6 +136,9 @@ class AlgorithmOptions:
 
     responses_per_minibatch: int = 32
     ppo_epochs: int = 1  # passes over the rollouts of a step
+    # Steps whose rollouts an update learns from, its own among them: 1 its own alone, 2 those of the step before too,
+    # each by its ratio to the policy that sampled it.
+    buffer_steps: int = added_option(1, before=1)
     clip_range: float | None = 0.2  # None: the importance-sampled objective as it is
     clip_range_value: float | None = 0.2
     gamma: float = 1.0
@@ -157,7 +160,7 @@ class AlgorithmOptions:
     ptx_examples_per_minibatch: int = 0  # 0: as many as the minibatch has responses
 
     def __post_init__(self) -> None:
-        for name in ("responses_per_minibatch", "ppo_epochs"):
+        for name in ("responses_per_minibatch", "ppo_epochs", "buffer_steps"):
             require_at_least(name, getattr(self, name), 1)
         for name in ("gamma", "gae_lambda", "gae_lambda_value", "ptx_texts_share"):
             value = getattr(self, name)
@@ -298,6 +301,8 @@ class PPOConfig:
                 f"algorithm.responses_per_minibatch {self.algorithm.responses_per_minibatch} must be a multiple of "
                 f"rollout.samples_per_prompt {n}: the responses of a prompt are updated together"
             )
+        if self.algorithm.buffer_steps > 1:
+            self._require_ratios_to_earlier_policies()
         if self.policy_loss.objective == "log_probability" and self.algorithm.clip_range is not None:
             raise ValueError(
                 f"algorithm.clip_range is {self.algorithm.clip_range}, and policy_loss.objective 'log_probability' has "
@@ -306,6 +311,20 @@ class PPOConfig:
         if self.policy.dropout:
             raise ValueError(
                 f"policy.dropout is {self.policy.dropout}; PPO needs 0, or the first ratio is not 1"
+            )
+
+    def _require_ratios_to_earlier_policies(self) -> None:
+        """Of rollouts that an earlier policy sampled."""
+        steps = self.algorithm.buffer_steps
+        if self.policy_loss.objective == "log_probability" or self.policy_loss.old_policy == "reference":
+            raise ValueError(
+                f"algorithm.buffer_steps is {steps}, and rollouts of earlier steps need the ratio to the policy that "
+                "sampled them: set policy_loss.objective to 'ratio' and policy_loss.old_policy to 'sampling'"
+            )
+        if self.algorithm.target_kl is not None:
+            raise ValueError(
+                f"algorithm.target_kl is {self.algorithm.target_kl}, and with algorithm.buffer_steps {steps} the "
+                "policy is several steps away from some that sampled: set target_kl to null"
             )
 
 

@@ -8,13 +8,12 @@ several micro-batches in one row.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from learning.batches.collation import TokenBatch, collate
+from learning.batches.collation import collate
 from learning.batches.forward import (
     compute_token_logprobs,
     compute_token_logprobs_and_entropy,
@@ -26,11 +25,12 @@ from learning.distributed import DistributedContext
 from learning.interface.training_options import BatchOptions, Layout
 from policy_training.training.attention import with_math_attention
 from policy_training.training.ppo.config import RewardOptions, RolloutOptions
+from policy_training.training.ppo.micro_batches import Minibatch, RolloutMicroBatch
 from policy_training.training.ppo.policy_loss import entropy_weight
 from policy_training.training.ppo.setup import PPOState
 from policy_training.training.rewards.sources import critic_scale, whiten_scores
 from policy_training.training.rollouts.advantages import compute_gae, explained_variance, whiten
-from policy_training.training.rollouts.importance import Mismatch, compare_with_sampler, mean_mismatch
+from policy_training.training.rollouts.importance import compare_with_sampler, mean_mismatch
 from policy_training.training.rollouts.measures import distinct_metrics, perplexity, spread_metrics
 from policy_training.training.rollouts.rewards import (
     KLController,
@@ -41,37 +41,6 @@ from policy_training.training.rollouts.rewards import (
 )
 from policy_training.training.rollouts.rollouts import Rollout, part_means, rollouts_to_examples
 from policy_training.training.rollouts.step_rewards import spread_over_tokens
-
-
-def _empty_tensor() -> Tensor:
-    return torch.empty(0)
-
-
-@dataclass
-class RolloutMicroBatch:
-    """One micro-batch of rollouts, kept through the step with everything the update reads."""
-
-    batch: TokenBatch
-    is_dummy: bool
-    rollout_indices: list[int]  # of its responses, in the step's rollouts
-    # From this very micro-batch and not from the sampler, so that the first ratio is exactly 1.
-    old_logprobs_NR: Tensor = field(default_factory=_empty_tensor)
-    reference_logprobs_NR: Tensor = field(default_factory=_empty_tensor)
-    entropy_sum: float = 0.0  # over its response tokens
-    rewards_NR: Tensor = field(default_factory=_empty_tensor)
-    old_values_NR: Tensor = field(default_factory=_empty_tensor)
-    advantages_NR: Tensor = field(default_factory=_empty_tensor)
-    returns_NR: Tensor = field(default_factory=_empty_tensor)
-    # What its tokens count by, where another sampler than the policy drew them; None: by 1.
-    weights_NR: Tensor | None = None
-    mismatch: Mismatch | None = None  # to that sampler
-
-    @property
-    def is_response_NR(self) -> Tensor:
-        return self.batch.is_response_NR
-
-
-Minibatch = list[RolloutMicroBatch]  # of one optimizer step
 
 
 class Learner(Protocol):
@@ -145,6 +114,7 @@ def make_minibatches(state: RolloutState, rollouts: Sequence[Rollout]) -> list[M
                     device=state.distributed.device,
                 ),
                 is_dummy=micro.is_dummy,
+                examples=[examples[index] for index in micro.indices],
                 rollout_indices=[index * n_samples + k for index in micro.indices for k in range(n_samples)],
             )
             for micro in micro_batches(

@@ -20,7 +20,8 @@ from learning.run_context import RunContext
 from policy_training.training.alarms.alarms import AlarmWatch
 from policy_training.training.alarms.steps import keep_step, score_limit
 from policy_training.training.ppo.config import PPOConfig
-from policy_training.training.ppo.experience import Minibatch, gather_experience, make_minibatches
+from policy_training.training.ppo.experience import gather_experience, make_minibatches
+from policy_training.training.ppo.micro_batches import Minibatch
 from policy_training.training.ppo.reports import (
     evaluate,
     evaluate_start,
@@ -32,8 +33,8 @@ from policy_training.training.ppo.setup import PPOState, build_state
 from policy_training.training.ppo.shared_trunk import SharedCritic
 from policy_training.training.ppo.step_rollouts import step_rollouts
 from policy_training.training.ppo.update import (
-    FirstUpdate,
     critic_pretraining_done,
+    first_update,
     measure_kl,
     ppo_update,
 )
@@ -62,8 +63,16 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     engines = {"policy": state.policy}
     if not isinstance(state.critic, SharedCritic):
         engines["critic"] = state.critic
-    checkpoints = Checkpoints(context, state.distributed, engines=engines, state=stateful)
+    checkpoints = Checkpoints(
+        context,
+        state.distributed,
+        engines=engines,
+        state=stateful,
+        rank_state={"buffer": state.buffer} if state.buffer.steps > 1 else {},
+    )
     notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
+    # The critic alone may learn before.
+    checkpoints.require_steps(config.rollout.steps + config.critic.max_pretraining_updates)
     step = checkpoints.resume()
     if step == 0:
         context.set_status(stage="evaluating", step=0, steps_total=config.rollout.steps)
@@ -148,15 +157,20 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
     rollout_done_at = time.perf_counter()
     metrics: dict[str, Any] = {"phase": "critic" if critic_only else "policy", "responses": len(rollouts)}
     minibatches = make_minibatches(state, rollouts)
-    first = FirstUpdate(state, minibatches, step, critic_only=critic_only)
+    # While the critic learns alone, all rollouts are of one policy: there is no earlier one to learn from.
+    learned = minibatches if critic_only else state.buffer.with_earlier(minibatches)
+    first = first_update(state, learned, step, own=len(minibatches), critic_only=critic_only)
     metrics |= gather_experience(state, rollouts, minibatches, first)
     experience_ready_at = time.perf_counter()
-    metrics |= ppo_update(state, minibatches, step, critic_only=critic_only, first=first)
+    metrics |= ppo_update(state, learned, step, critic_only=critic_only, first=first)
     finished_at = time.perf_counter()
     progress.episodes += len(rollouts)
     progress.seconds += finished_at - started_at
     if not critic_only:
         progress.policy_steps += 1
+        if state.buffer.steps > 1:
+            metrics["minibatches_of_earlier_steps"] = len(learned) - len(minibatches)
+            state.buffer.add(minibatches)
         state.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
         metrics |= update_penalty(state, minibatches)
         if state.weight_average is not None:

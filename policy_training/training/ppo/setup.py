@@ -16,15 +16,17 @@ from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.adapters import add_adapter
 from learning.models.architectures import require_max_positions
 from learning.models.loading import load_reward_model
+from learning.models.sizes import role_sizes, sizes_as_rows
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
 from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.micro_batches import ExperienceBuffer
 from policy_training.training.ppo.policy_loss import PenaltyController
 from policy_training.training.ppo.ptx import PtxMix, read_ptx_mix
 from policy_training.training.ppo.shared_base import SharedBase, base_of, load_policy_on, load_reference_on
 from policy_training.training.ppo.shared_trunk import SharedCritic, attach_value_head
 from policy_training.training.ppo.weight_average import WeightAverage
-from policy_training.training.rewards.sources import load_scorer
+from policy_training.training.rewards.sources import load_scorer, models_by_role
 from policy_training.training.rollouts.rewards import KLController, RunningMoments
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
@@ -81,6 +83,7 @@ class PPOState:
     weight_average: WeightAverage | None
     entropy_weight: float  # of the step's updates, in the policy's objective
     rollout_server: RolloutServer | None = None  # that samples the rollouts instead of the policy
+    buffer: ExperienceBuffer = field(default_factory=ExperienceBuffer)
 
 
 def build_state(context: RunContext[PPOConfig]) -> PPOState:
@@ -106,6 +109,10 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     critic = load_critic(config, scorer, tokenizer, base)
     if critic is None:
         attach_value_head(policy)
+    roles = {"policy": policy, "reference": reference, **({} if critic is None else {"critic": critic})}
+    context.write_models(
+        sizes_as_rows(role_sizes(roles | models_by_role(scorer), trained=("policy", "critic")))
+    )
     # The first update of a step learns from passes of policy and critic that are in memory together.
     models = [policy] if critic is None else [policy, critic]
     config = replace(
@@ -166,6 +173,12 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         weight_average=WeightAverage(policy, config.ema_decay) if config.ema_decay is not None else None,
         entropy_weight=config.policy_loss.entropy_coefficient,
         rollout_server=connect_rollout_server(context, config, tokenizer, distributed),
+        buffer=ExperienceBuffer(
+            config.algorithm.buffer_steps,
+            layout=layout,
+            pad_id=tokenizer.pad_token_id,
+            device=distributed.device,
+        ),
     )
 
 
@@ -188,7 +201,10 @@ def build_engines(
     """
     prompts_per_minibatch = config.algorithm.responses_per_minibatch // config.rollout.samples_per_prompt
     minibatches = len(even_parts(prompts_per_step, prompts_per_minibatch))
-    updates = config.rollout.steps * config.algorithm.ppo_epochs * minibatches
+    # A step learns from its own minibatches and from those of the steps before it that the buffer has.
+    kept = min(config.algorithm.buffer_steps, config.rollout.steps)
+    taken = config.rollout.steps * kept - kept * (kept - 1) // 2
+    updates = taken * config.algorithm.ppo_epochs * minibatches
     runtime, pretraining_updates = config.runtime, config.critic.max_pretraining_updates
     policy_engine = Engine(
         policy,

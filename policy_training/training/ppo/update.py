@@ -25,7 +25,8 @@ from policy_training.training.losses import (
     kl_to_present_policy,
     language_model_loss,
 )
-from policy_training.training.ppo.experience import Minibatch, RolloutMicroBatch, rescale_values
+from policy_training.training.ppo.experience import rescale_values
+from policy_training.training.ppo.micro_batches import Minibatch, RolloutMicroBatch
 from policy_training.training.ppo.policy_loss import policy_loss
 from policy_training.training.ppo.setup import PPOState
 from policy_training.training.ppo.shared_trunk import SharedCritic
@@ -290,6 +291,17 @@ class FirstUpdate:
         self.critic.add(micro_batch, raw_values_NR)
         if self.policy is not None:
             self.policy.add(micro_batch, logprobs_NR, entropy_NR)
+
+
+def first_update(
+    state: PPOState, minibatches: Sequence[Minibatch], step: int, *, own: int, critic_only: bool
+) -> FirstUpdate | None:
+    """None where the step's first update is on a minibatch of an earlier step, whose experience is known already; the
+    first `own` are the step's.
+    """
+    if minibatch_order(state, len(minibatches), step, 0)[0] >= own:
+        return None
+    return FirstUpdate(state, minibatches, step, critic_only=critic_only)
 
 
 def ptx_micro_batches(state: PPOState) -> list[PtxMicroBatch]:

@@ -299,6 +299,14 @@ def load_scorer(
     return scorer
 
 
+def models_by_role(scorer: RolloutScorer) -> dict[str, Any]:
+    """The reward models, by what a run's page calls them."""
+    further = {
+        f"reward_model: {name}": each.reward_model.model for name, each in scorer.further_scorers.items()
+    }
+    return {"reward_model": scorer.reward_model.model, **further}
+
+
 def measure_scales(
     scorer: RolloutScorer,
     policy: InferenceModel,

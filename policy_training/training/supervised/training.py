@@ -30,6 +30,7 @@ from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.adapters import add_adapter
 from learning.models.architectures import max_positions, require_max_positions
 from learning.models.loading import load_policy
+from learning.models.sizes import role_sizes, sizes_as_rows
 from learning.models.tokenization import decode_response, train_tokenizer
 from learning.models.tokenizers import load_or_train_tokenizer, require_autotokenizer_agrees
 from learning.run_context import RunContext
@@ -104,6 +105,7 @@ def fit(
         ),
     )
     steps_total = config.data.steps or math.ceil(config.data.epochs * batch_sampler.steps_per_epoch)
+    context.write_models(sizes_as_rows(role_sizes({"policy": model}, trained=("policy",))))
     engine = Engine(
         model,
         optimizer=config.optimizer,
@@ -117,6 +119,7 @@ def fit(
         stateful["texts"] = mix.sampler
     checkpoints = Checkpoints(context, distributed, engines={"policy": engine}, state=stateful)
 
+    checkpoints.require_steps(steps_total)
     done = checkpoints.resume()
     if done == 0:
         context.set_status(stage="evaluating", step=0, steps_total=steps_total)

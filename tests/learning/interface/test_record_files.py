@@ -179,6 +179,7 @@ ROWS = {
         "other_marks": '{"r1": {"tone": "warm"}}',
     },
     "SCORES": {"response_id": "r1", "prompt_id": "p1", "reward": -1.25},
+    "PROMPT_TAGS": {"prompt": MESSAGES, "tags": ["helpful", "coding"]},
     "DRAWS": {"prompt_id": "p1", "temperature": 0.7, "samples": 2},
 }
 

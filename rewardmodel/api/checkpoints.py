@@ -1,0 +1,32 @@
+"""Checkpoints of trainings of reward models become reward models."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from rewardmodel.checkpoints import adopt_reward_checkpoint
+from runs.access import access_run
+from runs.api.views import OneRunSerializer
+from runs.models import Run
+from workspace.api.base import ProjectApiView
+from workspace.api.bodies import Body
+from workspace.api.fields import KEY
+from workspace.api.operations import operation
+from workspace.roles import Capability
+
+
+class AdoptRewardBody(Body):
+    run = serializers.IntegerField(help_text="A training of a reward model.", **KEY)
+    step = serializers.IntegerField(min_value=1, max_value=10**9, help_text="Of one of its checkpoints.")
+    name = serializers.CharField(max_length=120, help_text="Of the new reward model.")
+
+
+class AdoptRewardCheckpoint(ProjectApiView):
+    @operation(Capability.MANAGE, body=AdoptRewardBody, answers=OneRunSerializer, creates=True)
+    def post(self, request: Request, data: dict[str, Any]) -> Run:
+        """Queue the making of a reward model from a checkpoint of a reward model's training."""
+        run = access_run(self.project, data["run"])
+        return adopt_reward_checkpoint(
+            actor=self.actor, project=self.project, run=run, step=data["step"], name=data["name"]
+        )
