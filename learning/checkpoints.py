@@ -128,7 +128,7 @@ class Checkpoints:
 
     def require_steps(self, steps_total: int) -> None:
         """Raises UserError where the options name a step to keep that the run never reaches."""
-        if beyond := sorted(step for step in self._runtime.kept_steps if step > steps_total):
+        if beyond := sorted(step for step in self._runtime.keep_steps if step > steps_total):
             raise UserError(
                 f"runtime.keep_steps names step {beyond[0]}, and the run ends at step {steps_total}; leave it out"
             )
@@ -156,7 +156,7 @@ class Checkpoints:
         the best checkpoint, which is kept.
         """
         stop = self._distributed.any(self._context.stop_requested) and not last
-        is_due = step % self._runtime.checkpoint_every_steps == 0 or step in self._runtime.kept_steps
+        is_due = step % self._runtime.checkpoint_every_steps == 0 or step in self._runtime.keep_steps
         if stop or last or is_due:
             self.save(step, score=score)
         if stop:
@@ -246,7 +246,7 @@ class Checkpoints:
         scored = [checkpoint for checkpoint in checkpoints if checkpoint.score is not None]
         if scored:
             kept.append(max(scored, key=lambda checkpoint: (checkpoint.score, checkpoint.step)))
-        kept += [checkpoint for checkpoint in checkpoints if checkpoint.step in self._runtime.kept_steps]
+        kept += [checkpoint for checkpoint in checkpoints if checkpoint.step in self._runtime.keep_steps]
         names = {checkpoint.folder.name for checkpoint in kept}
         for path in self._folder.glob("step-*"):
             if path.name not in names:

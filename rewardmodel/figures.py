@@ -104,7 +104,7 @@ FEW_PAIRS = 30  # as the notes of a run have it (rewardmodel.training.reporting)
 
 def categories(report: Mapping[str, Any]) -> list[tuple[Any, list[Category]]]:
     """(what the categories are of, the categories) for each kind of which there are two or more, or tags at all."""
-    kinds = (
+    kinds: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
         (gettext_lazy("Criterion"), "by_criterion", {}),
         (gettext_lazy("Tag of the prompt"), "by_tag", {"": gettext_lazy("no tag")}),
         (gettext_lazy("Way of asking"), "by_question", QUESTION_LABELS),

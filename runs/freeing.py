@@ -6,7 +6,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from learning.interface.training_options import RuntimeOptions
 from runs.models import Run
 from runs.states import RunState
 
@@ -38,8 +37,7 @@ def intermediates(run: Run, folder: Path) -> list[Path]:
     """What the folder of a run that is done can do without: all but the checkpoints that its options name
     (`runtime.keep_steps`).
     """
-    asked = (run.config.get("runtime") or {}).get("keep_steps") or ""
-    kept = RuntimeOptions(keep_steps=asked).kept_steps
+    kept = (run.config.get("runtime") or {}).get("keep_steps") or ()
     checkpoints = folder / "checkpoints"
     if not kept or not checkpoints.is_dir():
         return [folder / name for name in INTERMEDIATES if (folder / name).is_dir()]

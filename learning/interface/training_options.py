@@ -222,8 +222,8 @@ class RuntimeOptions:
     zero_stage: int = 0
     checkpoint_every_steps: int = 100
     keep_checkpoints: int = 2  # the newest ones; the best is kept beside them
-    # Steps with commas between (200, 400): their checkpoints are written and stay, also when the run is done.
-    keep_steps: str = added_option("", before="")
+    # Steps (200, 400) whose checkpoints are written and stay, also when the run is done.
+    keep_steps: tuple[int, ...] = added_option((), before=())
 
     def __post_init__(self) -> None:
         for name in ("threads", "checkpoint_every_steps", "keep_checkpoints"):
@@ -234,18 +234,8 @@ class RuntimeOptions:
             raise ValueError(f"zero_stage must be 0, 1, 2 or 3, found {self.zero_stage}")
         if self.zero_stage and self.backend == "torch":
             raise ValueError(f'zero_stage {self.zero_stage} needs backend "deepspeed", found "torch"')
-        _ = self.kept_steps
-
-    @property
-    def kept_steps(self) -> frozenset[int]:
-        """Of keep_steps. Raises ValueError."""
-        named = [text.strip() for text in self.keep_steps.split(",")] if self.keep_steps.strip() else []
-        for text in named:
-            if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
-                raise ValueError(
-                    f"keep_steps has {text!r}: write numbers of steps from 1 on with commas between, as in 200, 400"
-                )
-        return frozenset(map(int, named))
+        for step in self.keep_steps:
+            require_at_least("keep_steps", step, 1)
 
     def require_processes(self, processes: int) -> None:
         """Raises ValueError for a number of processes that no run has."""

@@ -290,13 +290,12 @@ def test_two_processes_stop_together_resume_and_refuse_another_number(tmp_path, 
 
 
 def test_checkpoints_of_the_steps_that_are_named_are_written_and_stay(tmp_path, make_policy):
-    runtime = {"checkpoint_every_steps": 4, "keep_checkpoints": 1, "keep_steps": "1, 3"}
+    runtime = {"checkpoint_every_steps": 4, "keep_checkpoints": 1, "keep_steps": [1, 3]}
     run = create(tmp_path / "named", runtime=runtime)
     Trained(run, make_policy("gpt2")).steps(1, 8)
     assert names(run) == ["step-000001.f0", "step-000003.f0", "step-000008.f0"]
 
 
-@pytest.mark.parametrize("bad", ["0", "3;4", "two", "1,,2", "-1", "1.5"])
-def test_a_step_to_keep_is_a_number(bad):
-    with pytest.raises(ValueError, match="keep_steps has"):
-        RuntimeOptions(keep_steps=bad)
+def test_a_step_to_keep_is_a_step():
+    with pytest.raises(ValueError, match="keep_steps must be at least 1, found 0"):
+        RuntimeOptions(keep_steps=(3, 0))

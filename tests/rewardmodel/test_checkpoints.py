@@ -117,12 +117,12 @@ def test_without_the_training_s_inputs_it_says_so(training, project, max_):
 
 
 def test_the_checkpoints_that_were_asked_for_stay_when_the_run_is_done(training):
-    training.config["runtime"]["keep_steps"] = "20"
+    training.config["runtime"]["keep_steps"] = [20]
     training.state = "done"
     (training.path / "shards").mkdir()
     free_intermediates(training)
     assert [path.name for path in (training.path / "checkpoints").iterdir()] == ["step-000020.f1"]
     assert not (training.path / "shards").exists()
-    training.config["runtime"]["keep_steps"] = ""
+    training.config["runtime"]["keep_steps"] = []
     free_intermediates(training)
     assert not (training.path / "checkpoints").exists()

@@ -54,14 +54,14 @@ def same_models(one, two):
 
 @pytest.mark.parametrize("kind", ["all weights", "language head", "adapter"])
 def test_a_checkpoint_is_the_model_of_a_training_that_ends_there(config, make_policy, tmp_path, kind):
-    config = of_steps(config, 5, keep_steps="2, 5")
+    config = of_steps(config, 5, keep_steps=(2, 5))
     if kind == "language head":
         config = change(config, objective={"lm_coefficient": 0.1})
         untied = make_policy(tie_word_embeddings=False)
         config = change(config, model={"source": dataclasses.replace(config.model.source, path=str(untied))})
     elif kind == "adapter":
         config = change(config, model={"lora": LoraOptions(rank=2, alpha=4.0)})
-    shorter = of_steps(config, 2, keep_steps="2")
+    shorter = of_steps(config, 2, keep_steps=(2,))
     expected = trained(tmp_path / "short", shorter)
     end = trained(tmp_path / "whole", config)
     for step, training, result in ((2, "short", expected), (5, "whole", end)):
@@ -88,7 +88,7 @@ def test_a_checkpoint_is_the_model_of_a_training_that_ends_there(config, make_po
 def test_of_a_training_on_ratings_too(config, tmp_path):
     """The thresholds of the ordinal loss are in the checkpoint."""
     config = dataclasses.replace(
-        of_steps(config, 3, keep_steps="3"), objective=ObjectiveOptions(ranking_loss="ordinal")
+        of_steps(config, 3, keep_steps=(3,)), objective=ObjectiveOptions(ranking_loss="ordinal")
     )
     inputs = {"ratings": (rating_rows(40), RATINGS), "demonstrations": (DEMONSTRATED, DEMONSTRATIONS)}
     for name, command, options in (
@@ -123,4 +123,4 @@ def test_another_model_s_checkpoint_and_one_that_is_gone_are_one_sentence(config
 
 def test_a_step_to_keep_that_is_never_reached_is_refused(config, tmp_path):
     with pytest.raises(UserError, match="keep_steps names step 9, and the run ends at step 2"):
-        trained(tmp_path / "whole", of_steps(config, 2, keep_steps="1, 9"))
+        trained(tmp_path / "whole", of_steps(config, 2, keep_steps=(1, 9)))
