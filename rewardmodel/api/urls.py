@@ -8,7 +8,7 @@ project_urlpatterns = [
     path("reward-models", views.RewardModels.as_view()),
     path("reward-models/presets", views.RewardModelPresets.as_view()),
     path("reward-models/train", views.TrainRewardModel.as_view()),
-    path("reward-models/adopt", checkpoints.AdoptRewardCheckpoint.as_view()),
+    path("reward-model-trainings/adopt", checkpoints.AdoptRewardCheckpoint.as_view()),
     path("reward-models/<int:pk>/evaluations", views.Evaluations.as_view()),
     path("reward-models/<int:pk>", views.OneRewardModel.as_view()),
     path("reward-models/<int:pk>/score", scoring.ScoreTexts.as_view()),

@@ -132,10 +132,13 @@ from roundtable.client.resources.responses import (
 from roundtable.client.resources.returned_judgments import (
     OwnReturned, ReasonRequest, ListReturnedJudgmentsQuery, ListReturnedJudgmentsOwnQuery,
 )  # fmt: skip
+from roundtable.client.resources.reward_model_trainings import (
+    AdoptRewardBodyRequest,
+)  # fmt: skip
 from roundtable.client.resources.reward_models import (
-    AdoptRewardBodyRequest, EvaluateRewardModelBodyRequest, OneRewardModel, PromptToScoreRequest,
-    RemoteRewards, RewardModel, RewardModelEvaluation, Rewards, ScoringModel, Serving, TextsInTemplateRequest,
-    TextsToScoreRequest, TrainBodyRequest, ListRewardModelsQuery, ListRewardModelsIdEvaluationsQuery,
+    EvaluateRewardModelBodyRequest, OneRewardModel, PromptToScoreRequest, RemoteRewards, RewardModel,
+    RewardModelEvaluation, Rewards, ScoringModel, Serving, TextsInTemplateRequest, TextsToScoreRequest,
+    TrainBodyRequest, ListRewardModelsQuery, ListRewardModelsIdEvaluationsQuery,
 )  # fmt: skip
 from roundtable.client.resources.rounds import (
     OneRound, ReopenedAnnotationRequest, Round, RoundRun, RoundValuesRequest, StageEntry, ListRoundsQuery,

@@ -55,7 +55,7 @@ def test_button_command_and_api_ask_for_the_same_reward_model(client, training, 
     call_command("adopt_reward_checkpoint", "kitchen", str(training.pk), "40", "early", stdout=StringIO())
     assert same(run, Run.objects.latest("pk"))
     answer = client.post(
-        "/api/v1/projects/kitchen/reward-models/adopt",
+        "/api/v1/projects/kitchen/reward-model-trainings/adopt",
         {"run": training.pk, "step": 40, "name": "early"},
         content_type="application/json",
     )

@@ -37,6 +37,7 @@ from roundtable.client.resources.questions import QuestionsResource
 from roundtable.client.resources.queue import QueueResource
 from roundtable.client.resources.responses import ResponsesResource
 from roundtable.client.resources.returned_judgments import ReturnedJudgmentsResource
+from roundtable.client.resources.reward_model_trainings import RewardModelTrainingsResource
 from roundtable.client.resources.reward_models import RewardModelsResource
 from roundtable.client.resources.rounds import RoundsResource
 from roundtable.client.resources.runs import RunsResource
@@ -90,6 +91,7 @@ class ProjectResources:
         self.queue = QueueResource(transport, slug)
         self.responses = ResponsesResource(transport, slug)
         self.returned_judgments = ReturnedJudgmentsResource(transport, slug)
+        self.reward_model_trainings = RewardModelTrainingsResource(transport, slug)
         self.reward_models = RewardModelsResource(transport, slug)
         self.rounds = RoundsResource(transport, slug)
         self.runs = RunsResource(transport, slug)

@@ -17,12 +17,6 @@ from roundtable.client.streams import Download
 from roundtable.operations import Operation
 
 
-class AdoptRewardBodyRequest(TypedDict):
-    run: int
-    step: int
-    name: str
-
-
 class EvaluateRewardModelBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
@@ -348,24 +342,6 @@ class RewardModelsResource(Resource):
                     answer="json",
                 ),
                 {"id": id},
-            ),
-        )
-
-    def adopt(self, *, idempotency_key: str | None = None, **body: Unpack[AdoptRewardBodyRequest]) -> OneRun:
-        """Queue the making of a reward model from a checkpoint of a reward model's training."""
-        return cast(
-            OneRun,
-            self.perform(
-                Operation(
-                    "post_reward_models_adopt",
-                    "POST",
-                    "/projects/{slug}/reward-models/adopt",
-                    answer="json",
-                    keyed=True,
-                ),
-                {},
-                key=idempotency_key,
-                body=body,
             ),
         )
 
