@@ -3,8 +3,16 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy
 
 from annotation.models import PreferenceDataset, Source
+from policy_training.selection_rules import (
+    BEST_REWARD,
+    BEST_WIN_RATE,
+    LAST,
+    ONE_STANDARD_ERROR,
+    REWARD_WITHIN_KL,
+)
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
 from runs.serving.service import Service
@@ -139,3 +147,59 @@ class PolicyComparison(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy} compared on {self.prompt_set}"
+
+
+class PolicySelection(models.Model):
+    """Which of several policies was chosen, by which rule and from which measurements. Never changed."""
+
+    class Rule(models.TextChoices):
+        BEST_REWARD = BEST_REWARD, gettext_lazy("highest mean reward")
+        REWARD_WITHIN_KL = REWARD_WITHIN_KL, gettext_lazy("highest mean reward within a KL")
+        ONE_STANDARD_ERROR = (
+            ONE_STANDARD_ERROR,
+            gettext_lazy("lowest KL within one standard error of the best"),
+        )
+        BEST_WIN_RATE = BEST_WIN_RATE, gettext_lazy("highest win rate against the reference")
+        LAST = LAST, gettext_lazy("the newest")
+
+    class JudgedBy(models.TextChoices):
+        REWARD_MODEL = "reward_model", gettext_lazy("the reward model")
+        JUDGE = "judge", gettext_lazy("the judge")
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="policy_selections")
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="selections")
+    rule = models.CharField(max_length=30, choices=Rule.choices)
+    max_kl = models.FloatField(null=True, blank=True, help_text="Nats an answer, of reward_within_kl.")
+    # Who says who wins, of best_win_rate; "" of the others.
+    judged_by = models.CharField(max_length=20, choices=JudgedBy.choices, blank=True)
+    # Every candidate's figures as they were, for the files that they come from may be removed (selecting/actions.py).
+    report = models.JSONField(default=dict)
+    chosen_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(rule=REWARD_WITHIN_KL, max_kl__isnull=False)
+                | (~Q(rule=REWARD_WITHIN_KL) & Q(max_kl__isnull=True)),
+                name="max_kl_belongs_to_its_rule",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.policy} selected"
+
+
+class SelectedPolicy(models.Model):
+    """The policy that a project goes on with: pinned by a manager, from a selection or by hand (`selection` null)."""
+
+    project = models.OneToOneField(Project, on_delete=models.PROTECT, related_name="selected_policy")
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="+")
+    selection = models.ForeignKey(
+        PolicySelection, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    pinned_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    pinned_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.policy} pinned"

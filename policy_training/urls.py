@@ -5,6 +5,7 @@ from policy_training.benchmarks import views as benchmark_views
 from policy_training.comparing import views as comparing_views
 from policy_training.judging import views as judging_views
 from policy_training.outgoing.views import POLICIES
+from policy_training.selecting import views as selecting_views
 from policy_training.serving import views as serving
 from runs.hub.model_pages import archive_view, describe_view, push_view
 
@@ -23,6 +24,11 @@ urlpatterns = [
     path("compare/", comparing_views.compare, name="compare"),
     path("compare/along/<int:run>/", comparing_views.along, name="along"),
     path("comparisons/<int:pk>/", comparing_views.comparison, name="comparison"),
+    path("frontier/", selecting_views.frontier_page, name="frontier"),
+    path("select/", selecting_views.select, name="select"),
+    path("selections/<int:pk>/", selecting_views.selection, name="selection"),
+    path("unpin/", selecting_views.unpin, name="unpin"),
+    path("<int:pk>/pin/", selecting_views.pin, name="pin"),
     path("judge/", judging_views.judge, name="judge"),
     path("benchmark/", benchmark_views.benchmark, name="benchmark"),
     path("benchmark/files/", benchmark_views.benchmark_files, name="benchmark_files"),

@@ -31,6 +31,7 @@ from policy_training.rewarded.forms import (
     preview_rollouts,
 )
 from policy_training.rewarded.origins import origin_rows
+from policy_training.selecting.queries import selected_policy
 from policy_training.serving.presentation import serving_context
 from runs.hub.forms import ModelDescriptionForm
 from runs.models import Run
@@ -60,7 +61,8 @@ def policies(request: ProjectRequest) -> HttpResponse:
     listing = read_list(
         request, found, search=lambda rows, text: rows.filter(name__icontains=text), filters=[ORIGIN]
     )
-    return render(request, "policy_training/list.html", {"listing": listing})
+    context = {"listing": listing, "selected": selected_policy(request.project)}
+    return render(request, "policy_training/list.html", context)
 
 
 @require_GET
@@ -92,6 +94,8 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
         "measured": latest_of(found),
         "comparisons": found.comparisons.order_by("-pk")[:SHOWN_EVALUATIONS],
         "import_run": _import_run(found),
+        "selected": selected_policy(request.project),
+        "selections": found.selections.order_by("-pk")[:SHOWN_EVALUATIONS],
     }
     return render(request, "policy_training/policy.html", context)
 

@@ -21,7 +21,7 @@ from rounds.plans import RoundPlan, load_plan, plan_to_dict
 from rounds.stages.annotating import can_reopen_annotation, finish_annotation, require_judgments
 from rounds.stages.scoring import next_round_of, open_next_round
 from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
-from rounds.starting_models import previous_policy
+from rounds.starting_models import previous_policy, require_start_by_rule
 from rounds.step_runs import require_steps, with_available_ptx
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition, RunChanged
@@ -50,6 +50,7 @@ def start_round(
     require_startable(
         project=project, criterion=criterion, start_policy=start_policy, prompt_set=prompt_set, plan=plan
     )
+    why = require_start_by_rule(project, plan, start_policy)
     plan = with_available_ptx(project, plan)
     last_round = project.rounds.order_by("-number").first()
     try:
@@ -72,7 +73,8 @@ def start_round(
             gettext("Another round of this project is open: finish, retry or cancel it first."),
             code="round_open",
         ) from error
-    reason = "; ".join(filter(None, (reason or f"started by {actor.username}", held_out_shortage(round_))))
+    reason = reason or f"started by {actor.username}"
+    reason = "; ".join(filter(None, (reason, why, held_out_shortage(round_))))
     enter_stage(round_, Stage.SAMPLING, reason, actor=actor)
     return round_
 

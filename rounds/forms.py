@@ -13,6 +13,7 @@ from django.utils.translation import gettext, gettext_lazy
 from annotation.models import Batch, PromptSet
 from learning.interface.options import UserError, options_to_dict
 from policy_training.models import Policy
+from policy_training.selecting.queries import selected_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import ppo_options
 from rounds.lengths import fit_plan, shortest_reader
@@ -20,9 +21,11 @@ from rounds.mixture_fields import MixtureFields
 from rounds.plan_changes import override_plan, with_ppo_preset, with_steps
 from rounds.plans import (
     HUMAN_REFERENCE,
+    LAST,
     PRESET_DESCRIPTIONS,
     PRESETS,
     PREVIOUS_POLICY,
+    SELECTED,
     OpponentKind,
     RoundPlan,
     preset_plan,
@@ -42,6 +45,11 @@ REFERENCES = [
     (FIRST_POLICY, gettext_lazy("the first policy of its line (the supervised one)")),
 ]
 NAMED = "policy:"  # before the key of a policy, in the choice of the reference
+STARTS = [
+    (LAST, gettext_lazy("each from the policy that the one before made")),
+    (SELECTED, gettext_lazy("this and each from the project's selected policy")),
+    (NAMED_POLICY, gettext_lazy("each from the policy chosen above, too")),
+]
 OPPONENT_FIELDS: dict[str, OpponentKind] = {
     "meet_previous": PREVIOUS_POLICY,
     "meet_first": FIRST_POLICY,
@@ -65,6 +73,15 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
     )
     criterion = forms.ModelChoiceField(Criterion.objects.none(), label=gettext_lazy("Criterion"))
     start_policy = PolicyField(Policy.objects.none(), label=gettext_lazy("Policy to start from"))
+    start_from = forms.ChoiceField(
+        required=False,
+        choices=STARTS,
+        initial=LAST,
+        label=gettext_lazy("Later rounds start"),
+        help_text=gettext_lazy(
+            "A policy is selected by a rule on the page “KL against reward”, or pinned on its own."
+        ),
+    )
     prompt_set = forms.ModelChoiceField(PromptSet.objects.none(), label=gettext_lazy("Prompt set"))
     prompts = forms.IntegerField(
         min_value=1,
@@ -170,6 +187,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
             field.queryset = queryset
             field.initial = queryset.first()
             field.empty_label = None
+        if (selected := selected_policy(project)) is not None:
+            self.fields["start_policy"].initial = selected.policy
         reference = self.fields["reference"]
         assert isinstance(reference, forms.ChoiceField)
         policies = Policy.objects.filter(project=project).order_by("-pk").values_list("pk", "name")
@@ -278,6 +297,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
             opponents=tuple(kind for name, kind in OPPONENT_FIELDS.items() if values[name]),
             reference=reference,
             reference_policy=named,
+            start_from=values["start_from"] or None,
+            start_from_policy=values["start_policy"].name if values["start_from"] == NAMED_POLICY else "",
             ppo_preset=values["ppo_preset"] or None,
             processes=values["processes"],
             runtime=runtime_values(values),

@@ -8,7 +8,7 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from policy_training.mixtures.options import PromptMixture
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.reward_config import RewardSourcesOptions
-from rounds.plans import OpponentKind, RoundPlan, sentence_of
+from rounds.plans import OpponentKind, RoundPlan, StartKind, sentence_of
 from rounds.steps import (
     PLACEHOLDER_PATH,
     PolicyStep,
@@ -55,6 +55,8 @@ def override_plan(
     opponents: tuple[OpponentKind, ...] | None = None,
     reference: ReferenceKind | None = None,
     reference_policy: str = "",
+    start_from: StartKind | None = None,
+    start_from_policy: str = "",
     ppo_preset: str | None = None,
     processes: int | None = None,
     runtime: Mapping[str, Any] | None = None,
@@ -65,7 +67,8 @@ def override_plan(
 
     `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
     RewardSourcesOptions, as JSON has them, of every step that learns from rewards. `ppo_preset` replaces how PPO is
-    done, but for lengths, machine and rewards; `reference_policy` is the name that `named_policy` needs.
+    done, but for lengths, machine and rewards; `reference_policy` and `start_from_policy` are the names that
+    `named_policy` needs.
     """
     if ppo_preset is not None:
         plan = with_ppo_preset(plan, ppo_preset)
@@ -95,6 +98,8 @@ def override_plan(
                 plan.head_to_head if opponents is None else replace(plan.head_to_head, opponents=opponents)
             ),
             policy_prompts=plan.policy_prompts if policy_prompts is None else policy_prompts,
+            start_from=plan.start_from if start_from is None else start_from,
+            start_from_policy=plan.start_from_policy if start_from is None else start_from_policy,
             reference=plan.reference if reference is None else reference,
             reference_policy=plan.reference_policy if reference is None else reference_policy,
         )

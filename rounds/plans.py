@@ -34,6 +34,11 @@ from workspace.models import MAX_OVERLAP
 # Opponents of head-to-head pairs.
 PREVIOUS_POLICY: Final = "previous_policy"  # the start of the round before
 HUMAN_REFERENCE: Final = "human_reference"  # the answers of demonstrations
+# From which policy rounds start: the one that the round before made, the project's selected one as it is then, or one
+# by its name.
+StartKind = Literal["last", "selected", "named_policy"]
+LAST: Final = "last"
+SELECTED: Final = "selected"
 OpponentKind = Literal["previous_policy", "first_policy", "human_reference"]
 MAX_QUOTA = 2**31 - 1
 MAX_HOURS = 24 * 365
@@ -136,6 +141,10 @@ class RoundPlan:
     # How the policy is trained, one recipe after another; none: by PPO as `policy` says, which is also what a step of
     # PPO without options of its own takes.
     steps: tuple[PolicyStep, ...] = ()
+    # What a round starts from, this one and those that follow it by the same plan. `start_from_policy`: the name that
+    # `named_policy` needs.
+    start_from: StartKind = "last"
+    start_from_policy: str = ""
     # Where the reward model's training starts: the policy the round started from, the first of its line (the
     # supervised one; InstructGPT found both similar), or the round before's reward model.
     reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
@@ -168,6 +177,11 @@ class RoundPlan:
             raise ValueError(
                 f"reference is {self.reference!r} and reference_policy {self.reference_policy!r}: a name belongs to "
                 f"{NAMED_POLICY!r}, and the other way round"
+            )
+        if (self.start_from == NAMED_POLICY) != bool(self.start_from_policy):
+            raise ValueError(
+                f"start_from is {self.start_from!r} and start_from_policy {self.start_from_policy!r}: a name belongs "
+                f"to {NAMED_POLICY!r}, and the other way round"
             )
         if self.policy_prompts and any(step.stored_answers != "none" for step in self.steps):
             raise ValueError(

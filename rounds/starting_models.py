@@ -4,10 +4,11 @@ from django.utils.translation import gettext
 
 from policy_training.models import Policy
 from policy_training.run_kinds import PRETRAIN, SFT
+from policy_training.selecting.queries import selected_policy
 from rewardmodel.models import RewardModel
 from rounds.errors import RoundRefused
 from rounds.models import RoundRun, Stage
-from rounds.plans import RoundPlan
+from rounds.plans import LAST, SELECTED, RoundPlan
 from rounds.steps import FIRST_POLICY, NAMED_POLICY, STEP_START, PolicyStep
 from runs.models import Artifact, Run
 from workspace.models import Criterion, Project
@@ -78,6 +79,51 @@ def named_policy(project: Project, name: str) -> Policy:
             code="no_policy",
         )
     return policy
+
+
+def start_by_rule(project: Project, plan: RoundPlan, last: Policy | None) -> tuple[Policy, str]:
+    """What a round of this plan starts from, and why, for its record; `last`: what it starts from unless the plan says
+    otherwise. Raises RoundRefused.
+    """
+    if plan.start_from == SELECTED:
+        found = selected_policy(project)
+        if found is None:
+            raise RoundRefused(
+                gettext(
+                    "The plan starts from the project's selected policy, and there is none: select one by a rule, or "
+                    "pin one on its page."
+                ),
+                code="no_selected_policy",
+            )
+        by = f"by selection {found.selection_id}" if found.selection_id else "by hand"
+        return (
+            found.policy,
+            f"starts from “{found.policy.name}”, the project's selected policy ({by}, {found.pinned_by.username})",
+        )
+    if plan.start_from == NAMED_POLICY:
+        policy = named_policy(project, plan.start_from_policy)
+        return policy, f"starts from “{policy.name}”, which the plan names"
+    if last is None:
+        raise RoundRefused(gettext("The project has no policy to start from."), code="no_policy")
+    return last, f"starts from “{last.name}”, the newest"
+
+
+def require_start_by_rule(project: Project, plan: RoundPlan, start: Policy) -> str:
+    """Why the round starts from this policy, "" where somebody chose it. Raises RoundRefused for another one than the
+    plan says: what was asked for twice must not differ.
+    """
+    wanted, why = start_by_rule(project, plan, start)
+    if wanted.pk != start.pk:
+        raise RoundRefused(
+            gettext(
+                "By its rule the round starts from “%(wanted)s”, and “%(name)s” was chosen: choose the same policy, or "
+                "another rule."
+            )
+            % {"wanted": wanted.name, "name": start.name},
+            code="other_start",
+            fields={"start_policy": gettext("Not the one that the rule says.")},
+        )
+    return "" if plan.start_from == LAST else why
 
 
 def policies_of_steps(start_policy: Policy, plan: RoundPlan) -> list[Policy]:

@@ -20,11 +20,13 @@ from rounds.first_steps import find_first_steps
 from rounds.forms import ReopenForm, StartRoundForm
 from rounds.head_to_head import held_out_shortage
 from rounds.models import Round, Stage
+from rounds.plans import LAST
 from rounds.reports import round_report
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.forms import WhenForm
 from rounds.schedules.presentation import schedule_rows
 from rounds.schedules.wording import describe_trigger
+from rounds.starting_models import require_start_by_rule
 from rounds.step_fields import changed_steps, typed_values
 from workspace.errors import ActionError
 from workspace.polling import content_fingerprint, poll_response
@@ -113,7 +115,11 @@ def _start_or_schedule(request: ProjectRequest, form: StartRoundForm, when_form:
     chosen = form.cleaned_data["start_policy"]
     if when is None:
         return actions.start_round(start_policy=chosen, **asked)
-    start_policy = None if when_form.cleaned_data["newest_policy"] else chosen
+    # A plan's own rule says at the time itself what the round starts from.
+    by_rule = asked["plan"].start_from != LAST
+    if by_rule:
+        require_start_by_rule(request.project, asked["plan"], chosen)
+    start_policy = None if by_rule or when_form.cleaned_data["newest_policy"] else chosen
     schedule = create_schedule(when=when, start_policy=start_policy, **asked)
     messages.success(
         request, gettext("A round starts %(schedule)s.") % {"schedule": describe_trigger(schedule)}

@@ -75,7 +75,7 @@ def reward_figures(run: Run) -> RewardFigures:
     low, high = (min(ends), max(ends)) if ends else (0.0, 0.0)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    shown = [named[place] for place in _evenly(len(named), SHOWN_HISTOGRAMS)]
+    shown = [named[place] for place in evenly(len(named), SHOWN_HISTOGRAMS)]
     return RewardFigures(
         histograms=[histogram(label, scores, low, high) for label, scores in shown],
         low=low,
@@ -109,7 +109,7 @@ def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _evenly(count: int, most: int) -> list[int]:
+def evenly(count: int, most: int) -> list[int]:
     """At most so many places of 0 to count - 1, the ends among them."""
     if count <= most:
         return list(range(count))
@@ -159,7 +159,7 @@ def _frontier(rows: Sequence[Mapping[str, Any]]) -> Frontier | None:
     ]
     if len(points) < 2:
         return None
-    points = [points[place] for place in _evenly(len(points), MAX_POINTS)]
+    points = [points[place] for place in evenly(len(points), MAX_POINTS)]
     left, right = 0.0, max(x for x, _ in points) or 1.0
     bottom, top = min(y for _, y in points), max(y for _, y in points)
     if bottom == top:

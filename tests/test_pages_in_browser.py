@@ -36,6 +36,7 @@ from runs.models import Artifact, Run
 from tests.annotation.conversation.live import make_live_batch
 from tests.annotation.quality.reports import make_report
 from tests.axe import run_axe
+from tests.policy_training.selecting.rows import make_selection
 from workspace.accounts import create_machine_annotator
 from workspace.members import invite, set_role
 
@@ -122,6 +123,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         project=project, policy=policy, reward_model=reward_model, prompt_set="questions", of_run=trained,
         produced_by=compared, report={"policy": {"score": 0.5}, "others": [step | {"by_judge": said}]},
     )  # fmt: skip
+    selection = make_selection(project, max_, policy, reward_model)
     freeze_dataset(actor=max_, project=project, name="a dataset", new_version=True)
     judged = Judgment.objects.get(task__batch=imported_batch)
     exclude_batch(actor=max_, batch=imported_batch)
@@ -243,6 +245,8 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "compare": reverse("policies:compare", args=slug),
         "along a training": reverse("policies:along", args=[*slug, trained.pk]),
         "comparison": reverse("policies:comparison", args=[*slug, comparison.pk]),
+        "frontier": reverse("policies:frontier", args=slug),
+        "selection": reverse("policies:selection", args=[*slug, selection.pk]),
         "measure on tasks": reverse("policies:benchmark", args=slug),
         "files of tasks": reverse("policies:benchmark_files", args=slug),
         "policy on tasks": reverse("policies:measured", args=[*slug, policy.pk]) + f"?beside={policy.pk}",

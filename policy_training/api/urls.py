@@ -1,6 +1,16 @@
 from django.urls import path
 
-from policy_training.api import benchmarks, checkpoints, comparing, dpo, judging, merging, rewarded, views
+from policy_training.api import (
+    benchmarks,
+    checkpoints,
+    comparing,
+    dpo,
+    judging,
+    merging,
+    rewarded,
+    selecting,
+    views,
+)
 from policy_training.outgoing.views import POLICIES
 from runs.api.outgoing import ModelArchive, PushModel
 
@@ -22,6 +32,8 @@ project_urlpatterns = [
     path("policy-trainings/adopt", checkpoints.AdoptCheckpoint.as_view()),
     path("policy-comparisons", comparing.Comparisons.as_view()),
     path("policy-comparisons/along", comparing.AlongRun.as_view()),
+    path("policy-selections", selecting.Selections.as_view()),
+    path("selected-policy", selecting.ProjectsSelectedPolicy.as_view()),
     path("ai-judgings", judging.AIJudgings.as_view()),
     path("benchmark-files", benchmarks.BenchmarkFiles.as_view()),
     path("policies/<int:pk>/benchmarks", benchmarks.Benchmarks.as_view()),

@@ -18,6 +18,7 @@ from policy_training.api.reward_fields import (
     weights_field,
 )
 from policy_training.rewards import COMBINATIONS
+from policy_training.selecting.queries import selected_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rounds import actions, ppo_options
 from rounds.access import access_round
@@ -26,8 +27,8 @@ from rounds.forms import NAMED, StartRoundForm
 from rounds.mixture_fields import AGAIN, MAX_SETS, MEANINGS, WHEN_SHORT, share_lines
 from rounds.models import Round, RoundRun, Stage, StageEntry
 from rounds.plan_changes import with_steps
-from rounds.plans import PRESETS, RoundPlan
-from rounds.steps import FIRST_POLICY
+from rounds.plans import LAST, PRESETS, SELECTED, RoundPlan
+from rounds.steps import FIRST_POLICY, NAMED_POLICY
 from runs.option_forms.fields import as_text
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
@@ -117,7 +118,15 @@ class RoundValues(Body):
 
     preset = serializers.ChoiceField(sorted(PRESETS))
     criterion = serializers.CharField(max_length=40, help_text="Its name.")
-    start_policy = serializers.IntegerField(**KEY)
+    start_policy = serializers.IntegerField(
+        required=False, help_text="May be left out where `start_from` is selected.", **KEY
+    )
+    start_from = serializers.ChoiceField(
+        [LAST, SELECTED, NAMED_POLICY],
+        required=False,
+        help_text="From which policy this round and those that follow it start: what the round before made, the "
+        "project's selected one, or `start_policy` each time.",
+    )
     prompt_set = serializers.IntegerField(help_text="One of purpose policy.", **KEY)
     compared_sets = shares_field("Of which sets the prompts are that people compare; none: of `prompt_set`.")
     compared_are = serializers.ChoiceField(MEANINGS, required=False)
@@ -205,6 +214,11 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
     if criterion is None:
         raise ValidationError({"criterion": ["The project has no such criterion."]})
     values["criterion"] = criterion.pk
+    if "start_policy" not in values and values.get("start_from") == SELECTED:
+        selected = selected_policy(view.project)
+        if selected is None:
+            raise ValidationError({"start_from": ["The project has no selected policy."]})
+        values["start_policy"] = selected.policy_id
     if "temperatures" in values:
         values["temperatures"] = ", ".join(map(str, values["temperatures"]))
     for name in ("compared_sets", "trained_sets"):

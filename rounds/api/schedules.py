@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from rounds.api.rounds import RoundValues, planned
 from rounds.models import Schedule, ScheduleFiring, Trigger
+from rounds.plans import LAST
 from rounds.schedules import actions
 from rounds.schedules.access import access_firing, access_schedule
 from rounds.schedules.triggers import When, after_judgments, after_round, at_time, every_week
@@ -78,7 +79,9 @@ class NewSchedule(RoundValues):
     time_of_day = serializers.TimeField(required=False)
     judgments = serializers.IntegerField(min_value=1, max_value=2**31 - 1, required=False)
     repeats = serializers.BooleanField(default=False)
-    newest_policy = serializers.BooleanField(default=True, help_text="Start from the newest there is then.")
+    newest_policy = serializers.BooleanField(
+        default=True, help_text="Start from the newest there is then, or as `start_from` says."
+    )
 
 
 def _when(data: dict[str, Any], zone: ZoneInfo) -> When:
@@ -126,7 +129,7 @@ class Schedules(ProjectApiView):
         newest = data.pop("newest_policy")
         when = _when(data, ZoneInfo(self.project.time_zone))
         asked = planned(self, data)
-        if newest:
+        if newest or asked["plan"].start_from != LAST:  # whose rule says it at the time itself
             asked["start_policy"] = None
         return actions.create_schedule(when=when, **asked)
 

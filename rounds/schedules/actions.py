@@ -10,9 +10,10 @@ from rounds.errors import RoundRefused
 from rounds.models import Schedule, ScheduleFiring, Trigger
 from rounds.plans import RoundPlan, plan_to_dict
 from rounds.schedules.due import count_judgments
-from rounds.schedules.firing import newest_policy, settle_firing
+from rounds.schedules.firing import settle_firing, start_of
 from rounds.schedules.triggers import When
 from rounds.schedules.wording import describe_trigger, local_time
+from rounds.starting_models import require_start_by_rule
 from workspace.actions import record_audit
 from workspace.database import database_now
 from workspace.models import Criterion, Project, User
@@ -35,7 +36,8 @@ def create_schedule(
     prompt_set: PromptSet,
     plan: RoundPlan,
 ) -> Schedule:
-    """A round of this plan, later. Without a start policy it starts from the newest there is then.
+    """A round of this plan, later. Without a start policy it starts from the newest there is then, or from what the
+    plan's rule says then.
 
     Raises ScheduleRefused for a time that is over, and RoundRefused for a plan that could not start even now: better
     than at night.
@@ -62,10 +64,12 @@ def create_schedule(
             % {"time_zone": local_time(when.at, project.time_zone), "time_zone2": project.time_zone},
             fields={"at": gettext("A time to come")},
         )
+    start = start_of(schedule, plan)
+    require_start_by_rule(project, plan, start)
     require_startable(
         project=project,
         criterion=criterion,
-        start_policy=start_policy or newest_policy(schedule),
+        start_policy=start,
         prompt_set=prompt_set,
         plan=plan,
     )

@@ -18,9 +18,10 @@ from policy_training.models import Policy
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.models import Round, Schedule, ScheduleFiring
-from rounds.plans import load_plan
+from rounds.plans import RoundPlan, load_plan
 from rounds.schedules.due import Due, find_due
 from rounds.schedules.wording import describe_trigger
+from rounds.starting_models import start_by_rule
 from workspace.actions import record_audit
 from workspace.database import database_now
 from workspace.errors import ActionError
@@ -108,13 +109,14 @@ def _start(schedule: Schedule, firing: ScheduleFiring, now: datetime) -> None:
     try:
         _require_manager(schedule, actor)
         with transaction.atomic():
+            plan = load_plan(schedule.plan)
             round_ = start_round(
                 actor=actor,
                 project=schedule.project,
                 criterion=schedule.criterion,
-                start_policy=schedule.start_policy or newest_policy(schedule),
+                start_policy=start_of(schedule, plan),
                 prompt_set=schedule.prompt_set,
-                plan=load_plan(schedule.plan),
+                plan=plan,
                 reason=f"started by the schedule “{describe_trigger(schedule)}” of {actor.username}",
             )
     except (ActionError, UserError) as error:
@@ -135,11 +137,12 @@ def _require_manager(schedule: Schedule, actor: User) -> None:
         )
 
 
-def newest_policy(schedule: Schedule) -> Policy:
-    policy = Policy.objects.filter(project=schedule.project).order_by("-pk").first()
-    if policy is None:
-        raise RoundRefused("The project has no policy to start from.", code="no_policy")
-    return policy
+def start_of(schedule: Schedule, plan: RoundPlan) -> Policy:
+    """What a round of it would start from now. Raises RoundRefused."""
+    if schedule.start_policy is not None:
+        return schedule.start_policy
+    newest = Policy.objects.filter(project=schedule.project).order_by("-pk").first()
+    return start_by_rule(schedule.project, plan, newest)[0]
 
 
 def settle_firing(

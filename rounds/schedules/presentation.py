@@ -6,6 +6,7 @@ from django.db.models import Prefetch
 from django.utils.translation import gettext
 
 from rounds.models import Round, Schedule, ScheduleFiring, Stage, Trigger
+from rounds.plans import SELECTED
 from rounds.schedules.due import new_judgments, next_time
 from rounds.schedules.wording import describe_trigger, local_time
 from workspace.database import database_now
@@ -63,7 +64,12 @@ def schedule_rows(project: Project) -> list[ScheduleRow]:
 
 def _schedule_row(schedule: Schedule, open_round: Round | None) -> ScheduleRow:
     preset = schedule.plan.get("preset") or gettext("own values")
-    start = schedule.start_policy.name if schedule.start_policy else gettext("the newest policy")
+    if schedule.start_policy:
+        start = schedule.start_policy.name
+    elif schedule.plan.get("start_from") == SELECTED:
+        start = gettext("the project's selected policy")
+    else:
+        start = schedule.plan.get("start_from_policy") or gettext("the newest policy")
     firings = sorted(schedule.firings.all(), key=lambda firing: firing.due_at, reverse=True)
     return ScheduleRow(
         schedule=schedule,

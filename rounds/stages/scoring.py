@@ -9,6 +9,7 @@ from django.utils import timezone
 from annotation.models import Batch, Judgment, Response, Task
 from annotation.models.judgments import JudgmentQuerySet
 from learning.interface.options import options_to_dict
+from policy_training.models import Policy
 from rewardmodel.actions import score_responses
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage, require_mixtures
@@ -22,6 +23,7 @@ from rounds.stages.transitions import (
     require_none_unsuccessful,
     stage_runs,
 )
+from rounds.starting_models import start_by_rule
 from rounds.step_runs import require_steps
 from workspace.models import User
 
@@ -62,12 +64,15 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
 
 def _require_next(round_: Round, plan: RoundPlan) -> None:
     """Raises RoundRefused where a round with the same plan would be refused at its start."""
-    assert round_.new_policy is not None
-    require_lengths(
-        project=round_.project, criterion=round_.criterion, start_policy=round_.new_policy, plan=plan
-    )
-    require_mixtures(round_.project, round_.new_policy, round_.start_policy, plan)
+    start, _ = start_by_rule(round_.project, plan, round_.new_policy)
+    require_lengths(project=round_.project, criterion=round_.criterion, start_policy=start, plan=plan)
+    require_mixtures(round_.project, start, _compared_with(round_, start), plan)
     require_steps(round_.project, plan)
+
+
+def _compared_with(round_: Round, start: Policy) -> Policy | None:
+    """Whom the next round sets its start against: this round's start, unless it is the same once more."""
+    return round_.start_policy if start.pk != round_.start_policy_id else start.parent
 
 
 def responses_to_score(round_: Round) -> list[Response]:
@@ -120,9 +125,12 @@ def plan_of_next_round(round_: Round) -> dict[str, Any]:
 
 
 def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
-    """The round after a done one, with the same plan: its start is this round's new policy. Raises RoundRefused."""
-    assert round_.new_policy is not None
-    _require_next(round_, load_plan(round_.plan))
+    """The round after a done one, with the same plan: its start is this round's new policy, unless the plan has another
+    rule. Raises RoundRefused.
+    """
+    plan = load_plan(round_.plan)
+    _require_next(round_, plan)
+    start, why = start_by_rule(round_.project, plan, round_.new_policy)
     last = round_.project.rounds.order_by("-number").first()
     assert last is not None
     next_round = Round.objects.create(
@@ -131,10 +139,11 @@ def open_next_round(round_: Round, *, actor: User | None = None) -> Round:
         criterion=round_.criterion,
         prompt_set=round_.prompt_set,
         plan=plan_of_next_round(round_),
-        start_policy=round_.new_policy,
-        comparison_policy=round_.start_policy,
+        start_policy=start,
+        comparison_policy=_compared_with(round_, start),
         started_by=actor or round_.started_by,
     )
-    reason = "; ".join(filter(None, (f"round {round_.number} is done", held_out_shortage(next_round))))
+    reason = f"round {round_.number} is done"
+    reason = "; ".join(filter(None, (reason, why, held_out_shortage(next_round))))
     enter_stage(next_round, Stage.SAMPLING, reason, actor=actor)
     return next_round

@@ -32,6 +32,7 @@ from events.actions import create_webhook
 from events.models import Delivery
 from events.publishing import publish_events
 from policy_training.models import Policy
+from policy_training.selecting.actions import pin_policy
 from rewardmodel.models import RewardModel, Serving
 from rounds.models import Round, ScheduleFiring
 from rounds.plans import plan_to_dict, preset_plan
@@ -282,6 +283,7 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
     new = Policy.objects.create(
         project=project, name="next", artifact=artifact("policy", "next"), source=other, parent=base
     )
+    pin_policy(actor=manager, project=project, policy=base)
     plan = preset_plan("tiny")
     round_ = Round.objects.create(
         project=project,

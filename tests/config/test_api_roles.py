@@ -315,6 +315,12 @@ TABLE = [
     # No such models: refused after the caller was let in.
     row("POST", f"{P}/policy-comparisons", MANAGERS, COMPARED | {"policy": 999_999}, 400),
     row("POST", f"{P}/policy-comparisons/along", MANAGERS, COMPARED | {"run": "{run}"}, 400),
+    row("GET", f"{P}/policy-selections", REVIEWERS),
+    # Nothing to choose from: refused after the caller was let in.
+    row("POST", f"{P}/policy-selections", MANAGERS, {"rule": "best_reward"}, 400),
+    row("POST", f"{P}/selected-policy", MANAGERS, {"policy": "{policy}"}, 200),
+    row("GET", f"{P}/selected-policy", REVIEWERS),
+    row("DELETE", f"{P}/selected-policy", MANAGERS, status=204),
     row("GET", f"{P}/ai-judgings", REVIEWERS),
     # No such server: refused after the caller was let in.
     row("POST", f"{P}/ai-judgings", MANAGERS, {"batch": 999_999, "server": "x", "model": "m"}, 400),

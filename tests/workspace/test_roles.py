@@ -65,6 +65,7 @@ PAGES = {
         *(f"data:{name}" for name in ("dataset", "compare_datasets", "import_bad_rows")),
         *(f"reward_models:{name}" for name in ("list", "reward_model", "serving")),
         *(f"policies:{name}" for name in ("list", "policy", "serving", "measured", "comparison")),
+        *(f"policies:{name}" for name in ("frontier", "selection")),
     },
     Capability.ANSWER: {"annotation:answer_question"},
     Capability.DECIDE: {
@@ -142,6 +143,7 @@ PAGES = {
         *(f"reward_models:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("start_serving", "stop_serving")),
+        *(f"policies:{name}" for name in ("select", "pin", "unpin")),
         *(
             f"policies:{name}"
             for name in "fine_tune pretrain dpo ppo policy_gradient best_of_n merge sample import evaluate".split()

@@ -7,7 +7,8 @@ with the same noise. Scores are of the texts, so that policies of different toke
 What a policy has answered is kept (answers/N.parquet, -1 is the policy itself), and so is each verdict of the judge: a
 run started again goes on with the others.
 
-Writes answers/ and result.json. Wins there are the policy's; the differences of score are its minus the other's.
+Writes answers/, of a judge judged.json (of each other {prompt id: 1 the policy wins, -1 it loses, 0 a tie, null it is
+unclear}) and result.json. Wins there are the policy's; the differences of score are its minus the other's.
 """
 
 import json
@@ -103,6 +104,8 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
         else:
             others.append(policy_answers(context, scorer, rows, number, other, distributed))
     judged = judge_against(context, rows, own, others)
+    if judged is not None:
+        write_json_atomically(context.path / "judged.json", judged.outcomes)
     for row in rows[: config.logged_samples]:
         prompt_id = row["prompt_id"]
         context.log_sample(

@@ -111,7 +111,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         distributed=distributed,
         before_pass=context.stop_if_requested,
     )
-    against = None
+    against, theirs = None, None
     if reference is not None and config.against_reference:
         context.set_status(stage="evaluating the reference")
         theirs = generate_rollouts(
@@ -155,6 +155,19 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
             for row, rollout in zip(response_rows, rollouts, strict=True)
         ]
         write_records(context.path / "scores.parquet", scores, SCORES)
+        if theirs is not None:  # verdicts on each prompt, for who chooses between policies
+            write_records(
+                context.path / "reference_scores.parquet",
+                [
+                    ScoreRow(
+                        response_id=f"reference-{rollout.prompt.prompt_id}-{rollout.response.sample_index}",
+                        prompt_id=rollout.prompt.prompt_id,
+                        reward=rollout.score,
+                    )
+                    for rollout in theirs
+                ],
+                SCORES,
+            )
     return {
         **evaluation.as_dict(),
         "against_reference": against,

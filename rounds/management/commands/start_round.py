@@ -16,10 +16,20 @@ from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
 from rounds.mixture_fields import NUMBERS, WEIGHTS, mixture_of, parsed_shares
 from rounds.plan_changes import override_plan, with_steps
-from rounds.plans import HUMAN_REFERENCE, PRESETS, PREVIOUS_POLICY, load_plan, preset_plan, with_assignments
+from rounds.plans import (
+    HUMAN_REFERENCE,
+    LAST,
+    PRESETS,
+    PREVIOUS_POLICY,
+    SELECTED,
+    load_plan,
+    preset_plan,
+    with_assignments,
+)
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.command_line import add_when_arguments, when_from_options
 from rounds.schedules.wording import describe_trigger
+from rounds.starting_models import require_start_by_rule, start_by_rule
 from rounds.step_runs import describe_mixed_in
 from rounds.steps import FIRST_POLICY, NAMED_POLICY, RECIPES, STEP_FIELDS, step_from_words
 from runs.execution import add_execution_arguments, runtime_values
@@ -36,6 +46,14 @@ class Command(ProjectCommand):
             "--preset", default="tiny", help=f"one of {', '.join(sorted(PRESETS))} (default: tiny)"
         )
         parser.add_argument("--policy", help="name of the policy to start from (default: the newest)")
+        parser.add_argument(
+            "--start-from",
+            choices=[LAST, SELECTED, NAMED_POLICY],
+            help=(
+                "what this round and those that follow it start from: the policy that the round before made (the "
+                "default), the project's selected one, or --policy each time"
+            ),
+        )
         parser.add_argument("--prompt-set", help="name (default: the only one of purpose policy)")
         parser.add_argument("--criterion", help="name (default: the only one)")
         parser.add_argument(
@@ -126,6 +144,8 @@ class Command(ProjectCommand):
         when = when_from_options(project, options)
         if options["reference"] and options["reference_policy"]:
             raise RoundRefused("Give --reference or --reference-policy, not both.", code="two_references")
+        if options["start_from"] == NAMED_POLICY and not options["policy"]:
+            raise RoundRefused("--start-from named_policy needs --policy.", code="no_policy")
         sampling = {"prompts": options["prompts"], "responses_per_task": options["responses"]}
         compared, trained = _mixture(options, "compared"), _mixture(options, "trained")
         if compared:
@@ -139,6 +159,8 @@ class Command(ProjectCommand):
             opponents=None if options["opponents"] is None else tuple(options["opponents"]),
             reference=NAMED_POLICY if options["reference_policy"] else options["reference"],
             reference_policy=options["reference_policy"] or "",
+            start_from=options["start_from"],
+            start_from_policy=options["policy"] if options["start_from"] == NAMED_POLICY else "",
             ppo_preset=options["ppo_preset"],
             processes=options["processes"],
             runtime=runtime_values(options),
@@ -147,6 +169,8 @@ class Command(ProjectCommand):
         )
         criterion = find_criterion(project, options["criterion"])
         start_policy = find_policy(project, options["policy"])
+        if not options["policy"]:
+            start_policy, _ = start_by_rule(project, plan, start_policy)
         plan = fit_plan(
             plan,
             project=project,
@@ -168,13 +192,14 @@ class Command(ProjectCommand):
             find_batches(project, options["batch"])
             plan = replace(plan, batches=tuple(options["batch"]))
         prompt_set = find_prompt_set(project, options["prompt_set"])
+        require_start_by_rule(project, plan, start_policy)
         if when is not None:
             schedule = create_schedule(
                 actor=actor,
                 project=project,
                 when=when,
                 criterion=criterion,
-                start_policy=start_policy if options["policy"] else None,
+                start_policy=start_policy if options["policy"] and plan.start_from == LAST else None,
                 prompt_set=prompt_set,
                 plan=plan,
             )
