@@ -27,6 +27,7 @@ from roundtable.client.resources.own_texts import OwnTextsResource
 from roundtable.client.resources.pay_rate import PayRateResource
 from roundtable.client.resources.policies import PoliciesResource
 from roundtable.client.resources.policy_comparisons import PolicyComparisonsResource
+from roundtable.client.resources.policy_selections import PolicySelectionsResource
 from roundtable.client.resources.policy_trainings import PolicyTrainingsResource
 from roundtable.client.resources.projects import ProjectsResource
 from roundtable.client.resources.prompt_sets import PromptSetsResource
@@ -42,6 +43,7 @@ from roundtable.client.resources.reward_models import RewardModelsResource
 from roundtable.client.resources.rounds import RoundsResource
 from roundtable.client.resources.runs import RunsResource
 from roundtable.client.resources.schedules import SchedulesResource
+from roundtable.client.resources.selected_policy import SelectedPolicyResource
 from roundtable.client.resources.tasks import TasksResource
 from roundtable.client.resources.trainings import TrainingsResource
 from roundtable.client.resources.uploads import UploadsResource
@@ -82,6 +84,7 @@ class ProjectResources:
         self.pay_rate = PayRateResource(transport, slug)
         self.policies = PoliciesResource(transport, slug)
         self.policy_comparisons = PolicyComparisonsResource(transport, slug)
+        self.policy_selections = PolicySelectionsResource(transport, slug)
         self.policy_trainings = PolicyTrainingsResource(transport, slug)
         self.prompt_sets = PromptSetsResource(transport, slug)
         self.prompts = PromptsResource(transport, slug)
@@ -96,6 +99,7 @@ class ProjectResources:
         self.rounds = RoundsResource(transport, slug)
         self.runs = RunsResource(transport, slug)
         self.schedules = SchedulesResource(transport, slug)
+        self.selected_policy = SelectedPolicyResource(transport, slug)
         self.tasks = TasksResource(transport, slug)
         self.trainings = TrainingsResource(transport, slug)
         self.uploads = UploadsResource(transport, slug)

@@ -77,7 +77,8 @@ class RoundRun(TypedDict):
 class RoundValuesRequest(TypedDict):
     preset: Literal["instructgpt", "llama2", "tiny"]
     criterion: str
-    start_policy: int
+    start_policy: NotRequired[int]
+    start_from: NotRequired[Literal["last", "selected", "named_policy"]]
     prompt_set: int
     compared_sets: NotRequired[list[ShareOfSetRequest]]
     compared_are: NotRequired[Literal["weights", "numbers"]]
