@@ -93,20 +93,19 @@ def measured_candidates(
 def _all_of(
     evaluations: Sequence[PolicyEvaluation], comparisons: Sequence[PolicyComparison]
 ) -> list[Measurement]:
-    found: list[Measurement] = []
-    for row in (*evaluations, *comparisons):
-        if isinstance(row, PolicyEvaluation):
-            own = [one for one in [evaluation_measurement(row)] if one is not None]
-        else:
-            own = comparison_measurements(row)
+    of_evaluations = [(row, evaluation_measurement(row)) for row in evaluations]
+    read: list[tuple[PolicyEvaluation | PolicyComparison, list[Measurement]]] = [
+        *((row, [one] if one else []) for row, one in of_evaluations),
+        *((row, comparison_measurements(row)) for row in comparisons),
+    ]
+    for row, own in read:
         if not own:
             raise ActionError(
                 gettext("“%(row)s” has no scores, or is of another version of this program: measure again.")
                 % {"row": row},
                 code="no_scores",
             )
-        found += own
-    return found
+    return [one for _, own in read for one in own]
 
 
 def _require_number(candidates: Sequence[Measured]) -> None:

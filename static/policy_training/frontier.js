@@ -10,6 +10,7 @@
     dark: ["#f2a765", "#6fd09a", "#d79be0", "#e0c560", "#ff9a9a", "#a9b4ff", "#c3ccd6"],
   };
   const MOST_NAMES = 12; // more would cover each other
+  const NAMED_WIDTH = 520; // pixels; on less there is no room for any
   const NEAR = 24; // pixels from the pointer
 
   const place = document.getElementById("frontier");
@@ -97,13 +98,17 @@
       }
       disc(context, px, py, 5 * scale, colour, isChosen(one));
       if (one.front) disc(context, px, py, 8 * scale, colour, false);
-      if (data.points.length <= MOST_NAMES && one.policy) {
+      if (data.points.length <= MOST_NAMES && place.clientWidth >= NAMED_WIDTH && one.policy) {
         const name = one.name.length > 24 ? `${one.name.slice(0, 23)}…` : one.name;
         const width = context.measureText(name).width;
         const fits = px + 12 * scale + width < u.bbox.left + u.bbox.width;
-        context.fillStyle = variable("--bs-body-color");
         context.textAlign = fits ? "left" : "right";
-        context.fillText(name, px + (fits ? 12 : -12) * scale, py);
+        context.lineWidth = 4 * scale;
+        context.lineJoin = "round";
+        context.strokeStyle = variable("--rt-surface"); // over lines that pass behind it
+        context.fillStyle = variable("--bs-body-color");
+        context.strokeText(name, px + (fits ? 12 : -12) * scale, py - 12 * scale);
+        context.fillText(name, px + (fits ? 12 : -12) * scale, py - 12 * scale);
       }
     }
     context.restore();
