@@ -1,9 +1,11 @@
 """Policies that were evaluated and compared, as their runs leave it: rows, and files with a score a prompt."""
 
 import json
+from uuid import uuid4
 
 import pytest
 
+from annotation.models import PreferenceDataset
 from learning.interface.options import options_to_dict
 from learning.interface.record_files import write_records
 from learning.interface.record_schemas import SCORES
@@ -14,8 +16,6 @@ from policy_training.models import Policy, PolicyComparison, PolicyEvaluation
 from policy_training.training.evaluation.config import Contestant
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
-from tests.rewardmodel.test_actions import judge  # noqa: F401
-from tests.rewardmodel.test_evaluations import dataset  # noqa: F401
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def make_policy(project):
 
 
 @pytest.fixture
-def make_reward_model(project, max_, dataset):  # noqa: F811
+def make_reward_model(project, criterion, max_):
     def make(name):
         run = Run.objects.create(
             project=project,
@@ -43,6 +43,9 @@ def make_reward_model(project, max_, dataset):  # noqa: F811
         )
         artifact = Artifact.objects.create(
             project=project, kind="reward_model", path=f"models/{name}", sha256="0" * 64, size_bytes=1
+        )
+        dataset = PreferenceDataset.objects.create(
+            project=project, name=name, criterion=criterion, directory=name, created_by=max_
         )
         return RewardModel.objects.create(
             project=project, name=name, artifact=artifact, dataset=dataset, produced_by=run
@@ -72,7 +75,7 @@ def evaluated(project, max_, taste, base):
         ids = ids or [f"p{n}" for n in range(len(scores))]
         run = Run.objects.create(
             project=project, kind="policy.evaluate", title=f"Evaluate {policy.name}", requested_by=max_,
-            directory=f"evaluated-{Run.objects.count()}",
+            directory=f"evaluated-{uuid4().hex}",
             config=evaluation_config("plain", sets) | {
                 "policy": {"path": "/x"}, "reward_model_path": "/y",
                 "reference": {"path": "/z"} if reference else None,
@@ -107,7 +110,7 @@ def compared(project, max_, taste, base):
         contestants = [Contestant(name=name, source=ModelSource(path="/x")) for name in names]
         run = Run.objects.create(
             project=project, kind="policy.compare", title="Compare", requested_by=max_,
-            directory=f"compared-{Run.objects.count()}",
+            directory=f"compared-{uuid4().hex}",
             config=comparison_config() | {
                 "policy": {"path": "/x"}, "reward_model_path": "/y",
                 "others": [options_to_dict(one) for one in contestants],

@@ -3,6 +3,7 @@ stands on the policies' pages.
 """
 
 import json
+from uuid import uuid4
 
 import pytest
 from django.urls import reverse
@@ -40,7 +41,7 @@ def test_the_front_is_marked_and_a_training_is_a_line(
     assert text.count("on the front") == 2 and "Select one of them" not in text  # who reviews only looks
     training = Run.objects.create(
         project=project, kind="policy.ppo", title="PPO: base to far", requested_by=max_, config={},
-        parameters={"reward_model": taste.pk}, directory="ppo",
+        parameters={"reward_model": taste.pk}, directory=f"ppo-{uuid4().hex}",
     )  # fmt: skip
     other = Run.objects.create(
         project=project, kind="policy.ppo", title="PPO by two models", requested_by=max_, directory="ppo2",
