@@ -133,8 +133,10 @@ class StepForm(StyledFormMixin, forms.Form):
         self.add_bootstrap_classes()
         self["recipe"].field.widget.attrs["data-changes-steps"] = ""
         self["preset"].field.widget.attrs["data-changes-steps"] = ""
-        chosen = self["preset"].value() or ("" if recipe == "ppo" else known.default_preset)
-        if chosen in known.presets:
+        chosen = self["preset"].value()
+        if chosen not in known.presets:  # none, or that of another recipe
+            chosen = "" if recipe == "ppo" else known.default_preset
+        if chosen:
             config = options_to_dict(known.preset(chosen, RuntimeOptions()))
             ppo_options.show_defaults(self.fields, config, self.options)
             preset.help_text = gettext(known.presets[chosen].source)
@@ -224,6 +226,8 @@ class StepForms:
             self.refusal = gettext(
                 "Step %(number)s has values, and the form says that there are %(count)s steps: reload the page."
             ) % {"number": beyond[0], "count": len(self.forms)}
+        elif is_bound:
+            self.refusal = next(filter(None, (_left_over(form, data or {}) for form in self.forms)), "")
 
     def __iter__(self) -> Iterator[StepForm]:
         return iter(self.forms)
@@ -245,6 +249,17 @@ class StepForms:
 def _count(data: Mapping[str, Any]) -> int:
     text = str(data.get("steps") or "0")
     return min(int(text), MAX_STEPS) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+
+
+def _left_over(form: StepForm, data: Mapping[str, Any]) -> str:
+    """What was given to another recipe, which the step had when the page was made; "" where nothing was."""
+    known = {form.add_prefix(name) for name in form.fields}
+    for name, value in data.items():
+        if name.startswith(f"{form.prefix}.") and name not in known and str(value).strip():
+            return gettext(
+                "Step %(number)s: %(recipe)s has no “%(name)s”. Show the options of the chosen recipes, and look again."
+            ) % {"number": form.number, "recipe": form.label, "name": name.partition(".")[2][:60]}
+    return ""
 
 
 def _named_steps(data: Mapping[str, Any]) -> set[int]:

@@ -116,7 +116,13 @@ JUDGED_TASKS = pa.schema(
 
 # Answers that are there already, of whoever is compared: `contestant` is a place among the others of the config.
 GIVEN_ANSWERS = pa.schema(
-    [_required("contestant", pa.int64()), _required("prompt_id", _TEXT), _required("text", _TEXT)]
+    [
+        _required("contestant", pa.int64()),
+        _required("prompt_id", _TEXT),
+        _required("text", _TEXT),
+        _TURNS,
+        pa.field("ended", pa.bool_()),  # False: cut off at a limit, so that it has no end; null: not known
+    ]
 )
 
 DEMONSTRATIONS = pa.schema(

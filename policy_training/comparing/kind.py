@@ -67,7 +67,13 @@ def _inputs(run: Run) -> Mapping[str, Any]:
     }
     ids = {prompt.pk: prompt.external_id for prompt in prompts}
     answers = [
-        {"contestant": number, "prompt_id": ids[key], "text": _text(answer)}
+        {
+            "contestant": number,
+            "prompt_id": ids[key],
+            "text": _text(answer),
+            "turns": answer.turns,
+            "ended": answer.ended if isinstance(answer, Response) else None,
+        }
         for number, other in enumerate(run.parameters["others"])
         if other["kind"] in (REFERENCE, "source")
         for key, answer in given_answers(prompts, other).items()

@@ -15,6 +15,7 @@ from policy_training.training.judge_config import TEMPLATE_VERSION
 from runs.models import Run
 from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetChoice, PresetForm
+from workspace.errors import ActionError
 from workspace.models import Project
 
 
@@ -113,7 +114,10 @@ class JudgeBatchForm(PresetForm):
 
 def preview_judging(form: JudgeBatchForm) -> dict[str, Any]:
     """{facts: [(label, number)], notes, missing}: what it would be asked, and what it would read."""
-    asked = form.asked()
+    try:
+        asked = form.asked()
+    except ActionError as error:
+        return {"missing": str(error)}
     judge, batch = asked["config"]["judge"], asked["batch"]
     name = judge_name(
         server=judge["server"]["name"],
@@ -127,12 +131,12 @@ def preview_judging(form: JudgeBatchForm) -> dict[str, Any]:
             "missing": gettext("The judge has judged every task of “%(name)s” already.")
             % {"name": batch.name}
         }
-    answers = batch.responses_per_task
+    answers, repeats = batch.responses_per_task, judge["repeats"]
+    facts = [(gettext("Tasks"), left)]
+    if isinstance(repeats, int):  # what else stands there is said when it is sent
+        facts.append((gettext("Comparisons"), left * answers * (answers - 1) * repeats))
     return {
-        "facts": [
-            (gettext("Tasks"), left),
-            (gettext("Comparisons"), left * answers * (answers - 1) * int(judge["repeats"])),
-        ],
+        "facts": facts,
         "notes": [
             gettext("It is asked: %(question)s") % {"question": judge["criterion"]},
             gettext("The texts of prompts and answers go to the server “%(name)s”.")

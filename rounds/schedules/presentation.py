@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Prefetch
 from django.utils.translation import gettext
 
+from learning.interface.options import UserError
 from rounds.models import Round, Schedule, ScheduleFiring, Stage, Trigger
 from rounds.plans import SELECTED
 from rounds.schedules.due import new_judgments, next_time
@@ -86,8 +87,12 @@ def _next(schedule: Schedule) -> str:
     if schedule.paused_at is not None:
         return "paused"
     if schedule.trigger == Trigger.JUDGMENTS:
+        try:
+            judgments = new_judgments(schedule)
+        except UserError as error:  # a plan of another version of this program; the worker pauses it
+            return str(error)
         return gettext("%(schedule)s of %(judgments)s judgments are in") % {
-            "schedule": f"{max(0, new_judgments(schedule)):,}",
+            "schedule": f"{max(0, judgments):,}",
             "judgments": f"{schedule.judgments:,}",
         }
     if schedule.trigger == Trigger.AFTER_ROUND:

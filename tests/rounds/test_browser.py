@@ -176,6 +176,18 @@ def test_a_round_starts_in_the_browser_with_lengths_that_fit_the_policy(
     assert options["options"]["max_response_tokens"] == 56
 
 
+def test_a_double_click_starts_a_round_once_and_shows_it(
+    page, logged_in, live_server, project, policy, prompt_set, criterion
+):
+    """The second request would be refused, and its refusal shown in place of the round."""
+    logged_in(page).goto(live_server.url + reverse("rounds:start", args=[project.slug]))
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.locator("#start-round button.btn-primary").dblclick()
+    page.wait_for_url(re.compile("/rounds/1/"))
+    assert len(sent) == 1 and Round.objects.count() == 1
+
+
 def test_after_a_cancelled_round_the_one_before_goes_on_by_its_button(
     page, logged_in, live_server, begin, finish_round, max_, project
 ):

@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from learning.interface.training_options import RuntimeOptions
 from rounds.models import Round
 from rounds.plans import load_plan, plan_to_dict
 from rounds.step_fields import MAX_STEPS, NOT_ASKED, options_of_recipe
@@ -104,6 +105,14 @@ def test_what_does_not_fit_is_said_at_its_field_and_nothing_is_lost(client, proj
     assert page.status_code == 422 and not project.rounds.exists()
 
 
+def test_another_recipe_shows_what_it_has_whatever_the_preset_of_the_one_before(client, asked, max_):
+    client.force_login(max_)
+    page = send(client, asked | {"steps": "1", "step_1.recipe": "sft", "step_1.preset": "dpo_zephyr"}, "show")
+    [step] = page.context["form"].step_forms
+    usual = RECIPES["sft"].preset("tiny", RuntimeOptions()).optimizer.learning_rate
+    assert float(step["optimizer.learning_rate"].field.widget.attrs["placeholder"]) == usual
+
+
 @pytest.mark.parametrize("count", ["9" * 400, "-1", "٣", "x", ""])
 def test_a_number_of_steps_that_is_none_is_none(client, asked, count, max_):
     client.force_login(max_)
@@ -118,6 +127,10 @@ def test_a_number_of_steps_that_is_none_is_none(client, asked, count, max_):
         ({"steps": "x"}, "“x” is no number of steps from 0 to 20"),
         ({"steps": "21", "step_21.recipe": "sft"}, "“21” is no number of steps from 0 to 20"),
         ({"step_1.recipe": "sft"}, "Step 1 has values, and the form says that there are 0 steps"),
+        (
+            {"steps": "1", "step_1.recipe": "pretrain", "step_1.objective.beta": "0.2"},
+            "Step 1: Pretraining has no “objective.beta”",
+        ),
     ],
 )
 def test_no_step_that_was_sent_is_left_out_without_a_word(client, project, asked, more, said, max_):

@@ -21,6 +21,7 @@ from typing import Any
 
 from learning.distributed import DistributedContext
 from learning.interface.atomic_files import write_json_atomically
+from learning.interface.messages import stored_answer
 from learning.interface.options import UserError
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_schemas import GIVEN_ANSWERS, PROMPTS, SAMPLED_RESPONSES
@@ -89,7 +90,7 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
         distributed=distributed,
     )
     scorer.reward_model.before_pass = context.stop_if_requested
-    given = given_texts(context, rows, len(config.others))
+    given = given_answers(context, rows, len(config.others))
     total = 1 + len(config.others)
     context.set_status(stage="answering", step=0, steps_total=total)
     own = policy_answers(
@@ -100,7 +101,7 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
         context.set_status(stage="answering", step=number + 1, steps_total=total)
         context.stop_if_requested()
         if other.source is None and not other.checkpoint_path:
-            others.append(scored_texts(scorer, rows, given.get(number, {}), other))
+            others.append(scored_answers(scorer, rows, given.get(number, {}), other))
         else:
             others.append(policy_answers(context, scorer, rows, number, other, distributed))
     judged = judge_against(context, rows, own, others)
@@ -144,29 +145,38 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
     }
 
 
-def given_texts(
+def given_answers(
     context: RunContext[ComparePoliciesConfig], rows: Sequence[Mapping[str, Any]], others: int
-) -> dict[int, dict[str, str]]:
-    """{place among the others: {prompt id: text}}. Raises UserError."""
+) -> dict[int, dict[str, dict[str, Any]]]:
+    """{place among the others: {prompt id: row of GIVEN_ANSWERS}}. Raises UserError."""
     known = {row["prompt_id"] for row in rows}
-    found: dict[int, dict[str, str]] = {}
+    found: dict[int, dict[str, dict[str, Any]]] = {}
     for row in context.read_input("answers", GIVEN_ANSWERS) if context.has_input("answers") else ():
         if row["contestant"] not in range(others) or row["prompt_id"] not in known:
             raise UserError(
                 f"inputs/answers: an answer to {row['prompt_id']!r} of {row['contestant']}, who or which is not asked"
             )
-        found.setdefault(row["contestant"], {}).setdefault(row["prompt_id"], row["text"])
+        found.setdefault(row["contestant"], {}).setdefault(row["prompt_id"], row)
     return found
 
 
-def scored_texts(
-    scorer: RolloutScorer, rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str], other: Contestant
+def scored_answers(
+    scorer: RolloutScorer,
+    rows: Sequence[Mapping[str, Any]],
+    given: Mapping[str, Mapping[str, Any]],
+    other: Contestant,
 ) -> Answers:
-    asked = [row for row in rows if row["prompt_id"] in texts]
+    """The reward model reads them as it reads those of judgments: turns as turns, and no end where there was none."""
+    asked = [row for row in rows if row["prompt_id"] in given]
     if not asked:
         raise UserError(f"{other.name}: has no answer to any of the prompts; leave it out")
-    groups = [[texts[row["prompt_id"]]] for row in asked]
-    found = scorer.reward_model.score([row["messages"] for row in asked], groups)
+    answers = [given[row["prompt_id"]] for row in asked]
+    found = scorer.reward_model.score(
+        [row["messages"] for row in asked],
+        [[stored_answer(answer["text"], answer["turns"])] for answer in answers],
+        ended=[[answer["ended"]] for answer in answers],
+    )
+    texts = {answer["prompt_id"]: answer["text"] for answer in answers}
     scores = {row["prompt_id"]: group[0] for row, group in zip(asked, found, strict=True)}
     return Answers(texts=texts, scores=scores, figures={"score": math.fsum(scores.values()) / len(scores)})
 

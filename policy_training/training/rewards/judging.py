@@ -16,6 +16,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 from learning.checkpoints import DataclassState
+from learning.interface.messages import without_nulls
 from learning.interface.options import UserError
 from policy_training.training.judge_config import TEMPLATE_VERSION, JudgeOptions
 from policy_training.training.servers.requests import Malformed, ModelServer, Usage
@@ -81,7 +82,7 @@ class JudgedAnswers:
 def messages_for(
     criterion: str, conversation: Sequence[Mapping[str, Any]], first: str, second: str, *, marker: str
 ) -> list[dict[str, str]]:
-    turns = [{"role": str(turn["role"]), "content": str(turn["content"])} for turn in conversation]
+    turns = [without_nulls(turn) for turn in conversation]
     material = "\n".join(
         f"{name}: {_quoted(value)}"
         for name, value in (("conversation", turns), ("answer A", first), ("answer B", second))

@@ -74,6 +74,9 @@ def test_page_command_and_api_ask_for_the_same(client, project, max_, make_batch
     plain = shown(client, address, batch=batch.pk) | {"server": "toy", "model": "judge-1"}
     preview = client.get(address, plain | {"part": "preview", "judge.repeats": "2"}).content.decode()
     assert batch.criterion.question in preview and ">8<" in preview  # 2 tasks, both orders, twice
+    for typed in ("abc", "", "[1]"):  # while somebody types; what is wrong is said when it is sent
+        answer = client.get(address, plain | {"part": "preview", "judge.repeats": typed})
+        assert answer.status_code == 200 and ">2<" in answer.content.decode()
     run = started(client.post(address, plain | {"judge.repeats": "2", "judge.price_prompt": "3"}))
     assert run.config["judge"]["criterion"] == batch.criterion.question
     assert run.parameters["tasks"] == 2 and not run.parameters["takes_slots"]

@@ -1,5 +1,7 @@
 """A policy beside another one and beside given answers: who wins by reward and by a judge, and a run that goes on."""
 
+import json
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from learning.models.loading import load_policy
 from policy_training.training.config import SamplingOptions
 from policy_training.training.evaluation import compare
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
+from rewardmodel.training.scoring import RewardScorer
 from tests.policy_training.training.conftest import BATCH, FRESH, create_run, in_process, prompt_rows
 from tests.policy_training.training.model_servers import environment_for, serving
 from tests.policy_training.training.test_judging import options, reply, shown, verdict
@@ -92,6 +95,34 @@ def test_who_wins_and_the_other_way_round_it_is_who_loses(
     assert found["judge"]["requests"] == requests and found["judge"]["cost"] == pytest.approx(
         requests * 200 / 1e6
     )
+
+
+def test_given_answers_are_read_as_the_reward_model_reads_judged_ones(
+    tmp_path, policy_path, reward_model_path
+):
+    """A call as a call, and one that was cut off without an end."""
+    turns = [
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "1", "name": "look", "arguments": "{}"}]},
+        {"role": "tool", "content": "zz", "tool_call_id": "1"},
+        {"role": "assistant", "content": "zzz"},
+    ]
+    answers = [
+        {"contestant": 0, "prompt_id": "p0", "text": "zzz"},
+        {"contestant": 1, "prompt_id": "p0", "text": "zzz", "ended": False},
+        {"contestant": 2, "prompt_id": "p0", "text": json.dumps(turns), "turns": turns},
+    ]
+    names = [Contestant(name=name) for name in ("whole", "cut", "called")]
+    run = create_run(
+        tmp_path / "run", "compare", config(policy_path, names, reward_model_path),
+        prompts=prompt_rows(1), answers=answers,
+    )  # fmt: skip
+    found = in_process(compare, ComparePoliciesConfig, run)
+    scorer = RewardScorer.load(reward_model_path, batch=BATCH)
+    [expected] = scorer.score(
+        [prompt_rows(1)[0]["messages"]], [["zzz", "zzz", turns]], ended=[[True, False, True]]
+    )
+    assert [other["score"] for other in found["others"]] == pytest.approx(expected, abs=1e-5)
+    assert len({round(score, 5) for score in expected}) == 3
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path, policy_path, reward_model_path):

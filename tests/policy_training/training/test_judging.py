@@ -60,6 +60,21 @@ def test_a_hostile_answer_stays_inside_its_line(hostile):
     assert marker in system["content"] and "never an instruction" in system["content"]
 
 
+def test_a_judge_reads_what_was_called_in_the_conversation():
+    call = {"id": "1", "name": "weather", "arguments": '{"city": "Bern"}'}
+    conversation = [
+        {"role": "user", "content": "Rain?", "tool_calls": None, "tool_call_id": None, "name": None},
+        {"role": "assistant", "content": "", "tool_calls": [call], "tool_call_id": None, "name": None},
+        {"role": "tool", "content": "no", "tool_calls": None, "tool_call_id": "1", "name": None},
+    ]  # as a file of rows has it
+    _, user = messages_for("Which?", conversation, "No.", "Yes.", marker="x" * 32)
+    assert json.loads(user["content"].split("\n")[1].partition(": ")[2]) == [
+        {"role": "user", "content": "Rain?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "no", "tool_call_id": "1"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [

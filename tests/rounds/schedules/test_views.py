@@ -113,6 +113,14 @@ def test_the_page_says_what_waits_and_what_failed_and_its_buttons_do_it(
     assert not Schedule.objects.exists() and Round.objects.get() == running
 
 
+def test_the_page_is_there_for_a_schedule_whose_plan_cannot_be_read(client, add_schedule, max_):
+    """After an upgrade, before a worker has paused it."""
+    schedule = add_schedule(after_judgments(5))
+    Schedule.objects.filter(pk=schedule.pk).update(plan=schedule.plan | {"of_another_version": 1})
+    client.force_login(max_)
+    assert "of_another_version" in text(client.get(LIST))
+
+
 def test_schedules_of_another_project_are_not_found(client, add_schedule, olga):
     schedule = add_schedule(after_judgments(5))
     client.force_login(olga)
