@@ -71,7 +71,12 @@ class StepForm(StyledFormMixin, forms.Form):
         choices=[(name, gettext_lazy(known.label)) for name, known in RECIPES.items()],
     )
     preset = forms.ChoiceField(label=gettext_lazy("Preset"), required=False)
-    reference = forms.ChoiceField(label=gettext_lazy("Held near"), required=False, choices=REFERENCES)
+    reference = forms.ChoiceField(
+        label=gettext_lazy("Held near"),
+        required=False,
+        choices=REFERENCES,
+        help_text=gettext_lazy("The policy that the KL penalty, or the loss of DPO, keeps the new one close to."),
+    )
     other_policies = forms.ModelMultipleChoiceField(
         Policy.objects.none(),
         required=False,

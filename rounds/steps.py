@@ -204,6 +204,16 @@ class PolicyStep:
 
 LENGTHS = ("max_prompt_tokens", "max_response_tokens")
 _PATHS_OF_LENGTHS = tuple(f"batch.{name}" for name in LENGTHS)
+# Models that the round puts into every step, and what follows from the step's own fields.
+FILLED_IN = (
+    "model.source",
+    "policy.source",
+    "reference",
+    "reward_model_path",
+    "samplers",
+    "sampler_names",
+    "stored.use",
+)
 # What a step says beside the options of its recipe.
 STEP_FIELDS = tuple(
     option.name
@@ -242,6 +252,10 @@ def build_step(
             config = with_reward_sources(config, policy.rewards)
         if own := [words for words in assignments if words.partition("=")[0] in _PATHS_OF_LENGTHS]:
             raise UserError(f"“{own[0]}”: lengths are those of the whole round, not of a step.")
+        for words in assignments:
+            path = words.partition("=")[0]
+            if any(path == name or path.startswith(f"{name}.") for name in FILLED_IN):
+                raise UserError(f"“{words}”: the round fills this in; leave it out.")
         stored = ["stored.use=true"] if mapping.get("stored_answers", "none") != "none" else []
         given = [*assignments, *stored]
         mapping[known.field] = apply_overrides(options_to_dict(config), given, _RULES[known.field])

@@ -246,6 +246,10 @@ def test_command_and_api_ask_for_the_same_steps(
         (["sft", "rated_mark=overall"], "belong together"),
         (["dpo", "batch.max_response_tokens=9"], "lengths are those of the whole round"),
         (["best_of_n", "stored_answers=some"], "stored_answers"),
+        (["dpo", "model.source.path=/etc"], "the round fills this in"),
+        (["dpo", "reference.path=/etc"], "the round fills this in"),
+        (["ppo", "reward_model_path=/etc"], "the round fills this in"),
+        (["best_of_n", "samplers=[]"], "the round fills this in"),
     ],
 )
 def test_a_step_that_cannot_be_is_refused_with_what_is_wrong(words, said):
