@@ -75,7 +75,9 @@ class StepForm(StyledFormMixin, forms.Form):
         label=gettext_lazy("Held near"),
         required=False,
         choices=REFERENCES,
-        help_text=gettext_lazy("The policy that the KL penalty, or the loss of DPO, keeps the new one close to."),
+        help_text=gettext_lazy(
+            "The policy that the KL penalty, or the loss of DPO, keeps the new one close to."
+        ),
     )
     other_policies = forms.ModelMultipleChoiceField(
         Policy.objects.none(),
