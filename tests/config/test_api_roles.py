@@ -279,7 +279,13 @@ TABLE = [
     row("POST", f"{P}/reward-models/{{reward_model}}/push", MANAGERS, PUSH),
     row("GET", f"{P}/reward-models/presets", REVIEWERS),
     row("POST", f"{P}/reward-models/train", MANAGERS, TRAINING),
-    row("POST", f"{P}/reward-model-trainings/adopt", MANAGERS, {"run": "{run}", "step": 2, "name": "early"}, 400),
+    row(
+        "POST",
+        f"{P}/reward-model-trainings/adopt",
+        MANAGERS,
+        {"run": "{run}", "step": 2, "name": "early"},
+        400,
+    ),
     # They change nothing, so that a token that reads may. No worker is there that could load the model.
     *(
         Row("POST", f"{P}/reward-models/{{reward_model}}/{verb}", frozenset(SCORERS), body, 503)
