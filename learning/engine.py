@@ -5,10 +5,11 @@ passes and all ranks, divided by one number known before the step; so how a step
 spread over ranks changes nothing but rounding. Plain torch adds the ranks' gradients up once a step; DeepSpeed
 averages them, so there the loss is multiplied by their number.
 
-Every forward pass of the trained model goes through `forward` or `infer`: ZeRO stage 3 gathers weights
+Every forward pass of the trained model goes through `forward`, `infer` or `infer_alone`: ZeRO stage 3 gathers weights
 there, and autocast is switched on there.
 """
 
+import copy
 import logging
 import math
 import os
@@ -101,6 +102,7 @@ class Engine:
             eps=optimizer.epsilon,
             fused=runtime.backend == "torch",
         )
+        self._form = _without_weights(model) if runtime.zero_stage == 3 else None
         if runtime.backend == "deepspeed":
             self._deepspeed = self._start_deepspeed(wrapper)
             self._wrapper: Any = self._deepspeed
@@ -141,6 +143,21 @@ class Engine:
                 return self._wrapper(function, *args, **kwargs)
         finally:
             self._wrapper.train()
+
+    def infer_alone(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        """As `infer`, for functions that pass through the model more often on one rank than on another, as sampling
+        does. Every rank calls it: ZeRO stage 3, whose ranks gather each layer together in each pass, gathers the whole
+        model once, for the time of the call.
+        """
+        if self._form is None:
+            return self.infer(function, *args, **kwargs)
+        model = copy.deepcopy(self._form)
+        device = self._distributed.device
+        state = self._gathered_state(is_kept=True, device=device)
+        unwrap_model(model).load_state_dict(state, assign=True)
+        whole = _ForwardWrapper(model.eval(), device.type, self._runtime.dtype == "bf16")
+        with torch.no_grad():
+            return whole(function, *args, **kwargs)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradient of `loss`, which is already divided by the step's denominator over all ranks.
@@ -231,7 +248,9 @@ class Engine:
 
         Returns sha256 by file name.
         """
-        state = self._gathered_state() if self._runtime.zero_stage == 3 else None
+        state = None
+        if self._runtime.zero_stage == 3:
+            state = self._gathered_state(is_kept=self._distributed.is_main, device=torch.device("cpu"))
         sums: dict[str, str] = {}
         if self._distributed.is_main:
             sums = save_model(self.model, tokenizer, path, state_dict=state, finish=finish)
@@ -324,8 +343,8 @@ class Engine:
     def _clip_before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         self._gradient_norm = self._clip()
 
-    def _gathered_state(self) -> dict[str, torch.Tensor]:
-        """All weights on rank 0, gathered one by one so that they need not fit in memory twice."""
+    def _gathered_state(self, *, is_kept: bool, device: torch.device) -> dict[str, torch.Tensor]:
+        """All weights on `device` where `is_kept`, gathered one by one so that they need not fit in memory twice."""
         import deepspeed
 
         state: dict[str, torch.Tensor] = {}
@@ -335,10 +354,20 @@ class Engine:
         for name, tensor in unwrap_model(self.model).state_dict(keep_vars=True).items():
             if id(tensor) not in whole:
                 with deepspeed.zero.GatheredParameters([tensor]):
-                    is_kept = self._distributed.is_main
-                    whole[id(tensor)] = tensor.detach().cpu().clone() if is_kept else tensor.new_empty(0)
+                    whole[id(tensor)] = (
+                        tensor.detach().to(device, copy=True) if is_kept else tensor.new_empty(0)
+                    )
             state[name] = whole[id(tensor)]
         return state
+
+
+def _without_weights(model: nn.Module) -> nn.Module:
+    """A copy whose parameters take no memory, for weights to be put into; made before DeepSpeed changes the model."""
+    empty = {
+        id(parameter): nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False)
+        for parameter in model.parameters()
+    }
+    return copy.deepcopy(model, empty)
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

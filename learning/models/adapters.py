@@ -153,9 +153,7 @@ def adapters_merged(model: Any) -> Iterator[None]:
     try:
         for name, layer in _adapted_layers(inner).items():
             weight = layer.base_layer.weight
-            if (
-                weight.numel() == 0 or not weight.is_floating_point()
-            ):  # ZeRO 3 keeps parts; 8-bit weights stay so
+            if not weight.is_floating_point():  # 8-bit weights stay so
                 continue
             plain = copy.deepcopy(layer.base_layer, {id(p): p for p in layer.base_layer.parameters()})
             with torch.no_grad():

@@ -72,8 +72,3 @@ class DPOConfig:
     def __post_init__(self) -> None:
         if self.model.source.from_scratch is not None:
             raise ValueError("model.source: DPO starts from a policy that answers already, not from scratch")
-        if self.model.lora.rank and self.runtime.zero_stage == 3:
-            raise ValueError(
-                "model.lora needs whole weights in every process, which policy and reference share: use a zero_stage "
-                "below 3"
-            )

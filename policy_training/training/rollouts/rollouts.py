@@ -99,9 +99,12 @@ class PolicyEvaluation:
 
 
 class InferenceModel(Protocol):
-    """An engine or a frozen model: runs function(model, ...) without gradients at the run's precision."""
+    """An engine or a frozen model: runs function(model, ...) without gradients at the run's precision. Every rank
+    calls; in `infer` all make as many passes through the model, in `infer_alone` each as many as it needs.
+    """
 
     def infer(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+    def infer_alone(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
 
 class FrozenModel:
@@ -114,6 +117,8 @@ class FrozenModel:
     def infer(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bf16):
             return function(self.model, *args, **kwargs)
+
+    infer_alone = infer  # each rank has the whole model
 
 
 def load_reference(source: ModelSource, tokenizer: Any) -> Any:
@@ -265,12 +270,11 @@ def generate_rollouts(
     `sample` takes the place of the policy's own sampling; every rank calls it, with prompts or without.
     """
     tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
-    local_prompts = prompts[distributed.rank :: distributed.world_size]
-    responses: list[SampledResponse] = []
+    local_prompts = prompts[distributed.rank :: distributed.world_size]  # there may be none
     if sample is not None:
         responses = sample(local_prompts)
-    elif local_prompts:
-        responses = policy.infer(
+    else:
+        responses = policy.infer_alone(
             sample_responses,
             [(prompt.prompt_id, prompt.token_ids) for prompt in local_prompts],
             request,

@@ -347,7 +347,7 @@ def log_sample_responses(
         return
     if limit is not None:
         max_tokens = min(max_tokens, limit - max(len(token_ids) for _, token_ids in sample_prompts))
-    responses = engine.infer(
+    responses = engine.infer_alone(
         sample_responses,
         [(str(number), token_ids) for number, (_, token_ids) in enumerate(sample_prompts)],
         SamplingRequest(

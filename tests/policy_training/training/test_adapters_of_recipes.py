@@ -36,7 +36,6 @@ from tests.policy_training.training.conftest import (
     create_run,
     demonstration_rows,
     in_process,
-    launch,
     prompt_rows,
     sft_config,
     text_rows,
@@ -184,31 +183,3 @@ def use_as_reward_model(tmp_path, policy_path, trained):
     run = make_run(tmp_path / "rewarded", "policy_gradient", config)
     result = in_process(policy_gradient, type(config), run)
     assert result["steps"] == 1 and (run.path / "model" / "adapter").is_dir()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "stage"), [("dpo", 2), ("policy_gradient", 2)])
-def test_two_processes_under_deepspeed_train_the_adapter_that_one_trains(
-    tmp_path, policy_path, reward_model_path, name, stage
-):
-    """CHECK 20 for recipes by LoRA, whose models share a base."""
-    runs = []
-    for processes, backend in ((1, "torch"), (2, "deepspeed")):
-        runtime = RuntimeOptions(backend=backend, zero_stage=stage if processes > 1 else 0)
-        rate = OptimizerOptions(learning_rate=1e-4, schedule="constant")
-        config = config_of(name, policy_path, reward_model_path, runtime, rate)
-        runs.append(make_run(tmp_path / str(processes), name, config))
-    in_process(RECIPES[name], type(config), runs[0])
-    launch(name, runs[1], processes=2)
-    losses = [[row["loss"] for row in run.metrics()[0]] for run in runs]
-    assert len(losses[0]) == STEPS and losses[1] == pytest.approx(losses[0], abs=1e-5)
-    one, two = (load_file(run.path / "model" / "adapter" / "adapter_model.safetensors") for run in runs)
-    largest = max(weight.abs().max().item() for key, weight in one.items() if "lora_B" in key)
-    assert largest > 1e-4  # B begins with zeros
-    assert all((one[key] - two[key]).abs().max() <= 1e-5 for key in one)
-
-
-def test_dpo_by_lora_is_refused_under_zero_3(policy_path, reward_model_path):
-    runtime = RuntimeOptions(backend="deepspeed", zero_stage=3)
-    with pytest.raises(ValueError, match="model.lora needs whole weights in every process"):
-        config_of("dpo", policy_path, reward_model_path, runtime)
