@@ -28,6 +28,8 @@ from policy_training.training.weights.config import MergeConfig
 from rewardmodel.training import presets as reward_model_presets
 from rewardmodel.training.config import EvaluateConfig as EvaluateRewardModelConfig
 from rewardmodel.training.config import RewardModelConfig
+from rounds import plan_options
+from rounds.plans import RoundPlan
 from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
 
@@ -67,10 +69,12 @@ def option_texts() -> Iterator[tuple[str, str]]:
 
 
 def _texts() -> Iterator[tuple[str, str]]:
-    for config in CONFIGS:
-        for section in sections_of(config):
+    shown = [(config.__module__, sections_of(config)) for config in CONFIGS]
+    shown.append((RoundPlan.__module__, plan_options.SECTIONS))
+    for name, sections in shown:
+        for section in sections:
             said = [section.label, section.note, *(option.help for option in section.options)]
-            yield from ((config.__module__, text) for text in said if text)
+            yield from ((name, text) for text in said if text)
     for module in PRESETS:
         comments: Mapping[str, Mapping[str, str]] = preset_comments(module)
         for values in comments.values():

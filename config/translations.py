@@ -9,18 +9,18 @@ Babel, which the extra `dev` installs, and no gettext programs.
 
 import datetime
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from django.utils.translation.template import templatize
-
-from config.option_texts import option_texts
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ("de", "es")
@@ -67,6 +67,9 @@ def read_marked(domain: str) -> Catalog:
             place = (str(path.relative_to(ROOT)), 0)
             marked.add(message, locations=[place], auto_comments=comments, context=context)
     if domain == "django":
+        # Here, because options of a round's plan stand beside models, which Django must have loaded before.
+        from config.option_texts import option_texts
+
         for module, said in option_texts():
             marked.add(said, locations=[(f"{module.replace('.', '/')}.py", 0)])
     return marked
@@ -107,6 +110,8 @@ def is_translated(message: Message) -> bool:
 
 
 def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
     waiting = 0
     for domain in DOMAINS:
         marked = read_marked(domain)

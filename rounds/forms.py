@@ -11,14 +11,15 @@ from django.http import QueryDict
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Batch, PromptSet
-from learning.interface.options import UserError, options_to_dict
+from learning.interface.options import UserError
 from policy_training.models import Policy
 from policy_training.selecting.queries import selected_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
-from rounds import ppo_options
+from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
+from rounds import plan_options, ppo_options
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.mixture_fields import MixtureFields
-from rounds.plan_changes import override_plan, with_ppo_preset, with_steps
+from rounds.plan_changes import override_plan, with_ppo_preset, with_reward_model_preset, with_steps
 from rounds.plans import (
     HUMAN_REFERENCE,
     LAST,
@@ -28,6 +29,7 @@ from rounds.plans import (
     SELECTED,
     OpponentKind,
     RoundPlan,
+    plan_to_dict,
     preset_plan,
     with_assignments,
 )
@@ -127,6 +129,12 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
         choices=ppo_options.preset_choices(),
         help_text=" ",
     )
+    reward_model_preset = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Reward model by the preset"),
+        choices=plan_options.preset_choices(),
+        help_text=" ",
+    )
     meet_previous = forms.BooleanField(
         required=False, initial=True, label=gettext_lazy("Head to head with the policy of the round before")
     )
@@ -164,7 +172,9 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
         help_text=gettext_lazy("The annotation ends this long after it began; empty: never by time."),
     )
 
-    ppo_preset_shown: str = ""  # whose values stand in the empty fields of PPO's options
+    # Whose values stand in the empty fields of their options.
+    ppo_preset_shown: str = ""
+    reward_model_preset_shown: str = ""
 
     def __init__(
         self, *args: Any, project: Project, left_with: QueryDict | None = None, **kwargs: Any
@@ -200,7 +210,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
         field.queryset = batches
         if not batches:
             del self.fields["batches"]
-        self.fields |= ppo_options.option_fields()
+        self.fields |= ppo_options.option_fields() | plan_options.option_fields()
         # What few people change comes last.
         last = [*RoundRewardFields.base_fields, *MixtureFields.base_fields, *FIELDS]
         self.order_fields([*(name for name in self.fields if name not in last), *last])
@@ -220,11 +230,19 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
         ppo_preset = self["ppo_preset"].value()
         if ppo_preset in PPO_PRESETS:
             plan = with_ppo_preset(plan, ppo_preset)
+        reward_model_preset = self["reward_model_preset"].value()
+        if reward_model_preset in REWARD_MODEL_PRESETS:
+            plan = with_reward_model_preset(plan, reward_model_preset)
+        self.reward_model_preset_shown = shown = plan.reward_model.preset
+        source = gettext(REWARD_MODEL_PRESETS[shown].source)
+        self["reward_model_preset"].help_text = f"{shown}: {source}."
         self.ppo_preset_shown = plan.policy.preset
         self[
             "ppo_preset"
         ].help_text = f"{self.ppo_preset_shown}: {gettext(PPO_PRESETS[self.ppo_preset_shown].source)}."
-        ppo_options.show_defaults(self.fields, options_to_dict(plan.policy))
+        mapping = plan_to_dict(plan)
+        ppo_options.show_defaults(self.fields, mapping["policy"])
+        ppo_options.show_defaults(self.fields, mapping, plan_options.OPTIONS)
         if isinstance(policy, Policy) and isinstance(criterion, Criterion):
             shortest = shortest_reader(project, criterion, policy, plan)
             plan = fit_plan(plan, project=project, criterion=criterion, start_policy=policy)
@@ -300,6 +318,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
             start_from=values["start_from"] or None,
             start_from_policy=values["start_policy"].name if values["start_from"] == NAMED_POLICY else "",
             ppo_preset=values["ppo_preset"] or None,
+            reward_model_preset=values["reward_model_preset"] or None,
             processes=values["processes"],
             runtime=runtime_values(values),
             rewards=self.rewards(),
@@ -316,7 +335,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
             max_response_tokens=values["max_response_tokens"],
         )
         given = ppo_options.assignments(values)
-        plan = with_assignments(plan, given) if given else plan
+        others = ppo_options.assignments(values, plan_options.OPTIONS, "")
+        plan = with_assignments(plan, [*given, *others]) if given or others else plan
         plan = with_steps(plan, self.step_forms.steps(plan.policy))
         if not plan.uses_policy and (given or values["ppo_preset"]):
             raise UserError(
@@ -330,16 +350,27 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
         for field, sentence in getattr(error, "fields", {}).items():
             if field in self.fields:
                 self.add_error(field, sentence)
-        if (option := ppo_options.option_named_in(str(error))) is not None:
+        known = {*ppo_options.OPTIONS, *plan_options.OPTIONS}
+        if (option := ppo_options.option_named_in(str(error), known)) is not None:
             self.add_error(option, str(error).partition(": ")[2])
 
     def main_fields(self) -> list[BoundField]:
-        """All but mixtures, rewards and PPO's options, which have sections of their own."""
-        apart = {*ppo_options.OPTIONS, *RoundRewardFields.base_fields, *MixtureFields.base_fields}
+        """All but mixtures, rewards and options, which have sections of their own."""
+        options = {*ppo_options.OPTIONS, *plan_options.OPTIONS}
+        apart = {*options, *RoundRewardFields.base_fields, *MixtureFields.base_fields}
         return [field for field in self.visible_fields() if field.name not in apart]
 
     def ppo_sections(self) -> list[dict[str, Any]]:
-        return ppo_options.shown_sections(self.visible_fields(), self.ppo_preset_shown)
+        fields = {field.name: field for field in self.visible_fields()}
+        return ppo_options.shown_sections(fields, ppo_options.COMMENTS.get(self.ppo_preset_shown, {}))
+
+    def reward_model_sections(self) -> list[dict[str, Any]]:
+        fields = {field.name: field for field in self.visible_fields()}
+        return plan_options.shown_sections(fields, self.reward_model_preset_shown, of_reward_model=True)
+
+    def other_sections(self) -> list[dict[str, Any]]:
+        fields = {field.name: field for field in self.visible_fields()}
+        return plan_options.shown_sections(fields, self.reward_model_preset_shown, of_reward_model=False)
 
 
 class ReopenForm(forms.Form):

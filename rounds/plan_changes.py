@@ -8,8 +8,10 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from policy_training.mixtures.options import PromptMixture
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.reward_config import RewardSourcesOptions
+from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from rounds.plans import OpponentKind, RoundPlan, StartKind, sentence_of
 from rounds.steps import (
+    LENGTHS,
     PLACEHOLDER_PATH,
     PolicyStep,
     ReferenceKind,
@@ -38,6 +40,17 @@ def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
     return replace(plan, policy=replace(policy, batch=plan.policy.batch, rewards=plan.policy.rewards))
 
 
+def with_reward_model_preset(plan: RoundPlan, name: str) -> RoundPlan:
+    """The plan with its reward model by another preset, on its lengths and machine. Raises UserError."""
+    if name not in REWARD_MODEL_PRESETS:
+        known = ", ".join(sorted(REWARD_MODEL_PRESETS))
+        raise UserError(f"There is no reward-model preset “{name}”: use one of {known}.")
+    own = plan.reward_model
+    reward_model = REWARD_MODEL_PRESETS[name].config(own.model.source, runtime=own.runtime)
+    lengths = {length: getattr(own.batch, length) for length in LENGTHS}
+    return replace(plan, reward_model=replace(reward_model, batch=replace(reward_model.batch, **lengths)))
+
+
 def with_steps(plan: RoundPlan, steps: Sequence[PolicyStep]) -> RoundPlan:
     """The plan with its policy trained by these; none: by PPO alone. Raises UserError."""
     try:
@@ -58,6 +71,7 @@ def override_plan(
     start_from: StartKind | None = None,
     start_from_policy: str = "",
     ppo_preset: str | None = None,
+    reward_model_preset: str | None = None,
     processes: int | None = None,
     runtime: Mapping[str, Any] | None = None,
     rewards: Mapping[str, Any] | None = None,
@@ -67,11 +81,13 @@ def override_plan(
 
     `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
     RewardSourcesOptions, as JSON has them, of every step that learns from rewards. `ppo_preset` replaces how PPO is
-    done, but for lengths, machine and rewards; `reference_policy` and `start_from_policy` are the names that
-    `named_policy` needs.
+    done, but for lengths, machine and rewards, `reward_model_preset` how the reward model is trained, but for lengths
+    and machine; `reference_policy` and `start_from_policy` are the names that `named_policy` needs.
     """
     if ppo_preset is not None:
         plan = with_ppo_preset(plan, ppo_preset)
+    if reward_model_preset is not None:
+        plan = with_reward_model_preset(plan, reward_model_preset)
     try:
         if rewards:
             plan = _with_rewards(plan, rewards)

@@ -47,7 +47,7 @@ MAX_HOURS = 24 * 365
 @dataclass(frozen=True, kw_only=True)
 class SamplingPlan:
     """Who answers how many prompts. Each prompt is answered K times: by different policies first, then at different
-    temperatures, in turn over the prompts (rounds/allocation.py).
+    temperatures, in turn over the prompts.
     """
 
     prompts: int = 200
@@ -91,7 +91,7 @@ class AnnotationPlan:
     max_hours: float | None = None  # the stage ends this long after it began, quota or not
     # As many head-to-head pairs as this share of the prompts; the round compares so many fewer among themselves.
     head_to_head_share: float = 0.2
-    # Judgments of machines count only where the plan says so.
+    # Whose judgments count: person, simulated, ai, with commas between them.
     annotator_kinds: tuple[str, ...] = (PERSON,)
     # Tasks kept for single people (user names), beside the quota, so that they hold nobody up.
     reserved_for: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class AnnotationPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadToHeadPlan:
-    """Whom the round's start policy is compared with, on held-out prompts (rounds/head_to_head.py)."""
+    """Whom the round's start policy is compared with, on held-out prompts."""
 
     opponents: tuple[OpponentKind, ...] = (PREVIOUS_POLICY,)
     # How the answers are drawn, one a prompt, by all policies alike.

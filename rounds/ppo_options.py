@@ -4,7 +4,7 @@ An empty field is as the preset says; `none` is written for an option that may b
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -40,7 +40,7 @@ SECTIONS: list[Section] = sections_of(
 OPTIONS: Mapping[str, Option] = {
     PREFIX + option.path: option for section in SECTIONS for option in section.options
 }
-_COMMENTS = preset_comments(ppo_presets)
+COMMENTS = preset_comments(ppo_presets)
 
 
 def option_fields() -> dict[str, forms.Field]:
@@ -90,27 +90,34 @@ def assignments(
     for name, option in options.items():
         text = str(values.get(name) or "").strip()
         if text:
-            is_none = text.lower() == NONE and option.may_be_empty
-            given.append(prefix + assignment(option, "" if is_none else text))
+            if text.lower() == NONE and (option.may_be_empty or option.is_list):
+                text = "" if option.may_be_empty else "[]"
+            given.append(prefix + assignment(option, text))
     return given
 
 
-def option_named_in(message: str) -> str | None:
+def option_named_in(message: str, options: Collection[str]) -> str | None:
     """The field that a refusal of the plan is about: “plan.policy.algorithm: gamma must be ...”."""
     found = re.match(r"plan((?:\.\w+)*)(?:\[\d+\])*: (\w*)", message)
     if found is None:
         return None
     section = found[1].lstrip(".")
-    return next((name for name in (section, f"{section}.{found[2]}") if name in OPTIONS), None)
+    return next((name for name in (section, f"{section}.{found[2]}".lstrip(".")) if name in options), None)
 
 
-def shown_sections(fields: Iterable[BoundField], ppo_preset: str) -> list[dict[str, Any]]:
-    """The sections with their fields, for the page. Sections with something given or wrong are open."""
-    by_name = {field.name: field for field in fields}
-    comments = _COMMENTS.get(ppo_preset, {})
+def shown_sections(
+    fields: Mapping[str, BoundField],
+    comments: Mapping[str, str],
+    sections: Iterable[Section] = tuple(SECTIONS),
+    prefix: str = PREFIX,
+) -> list[dict[str, Any]]:
+    """The sections with their fields, for the page. Sections with something given or wrong are open.
+
+    `comments`: where the preset's values are from, by path.
+    """
     shown = []
-    for section in SECTIONS:
-        options = [(by_name[PREFIX + option.path], option) for option in section.options]
+    for section in sections:
+        options = [(fields[prefix + option.path], option) for option in section.options]
         rows = [
             {"field": field, "given": bool(field.value()), "source": gettext(comments.get(option.path, ""))}
             for field, option in options

@@ -28,14 +28,17 @@ from rounds.head_to_head import OPPONENT_LABELS, pairings_of
 from rounds.mixed_prompts import describe_prompts
 from rounds.models import Round, Stage
 from rounds.plans import HUMAN_REFERENCE, load_plan
+from rounds.round_figures import TimeFigure, time_figure
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
 from rounds.stages.scoring import judgments_to_compare, next_round_of
-from rounds.step_reports import StepReport, outcome, step_reports
+from rounds.stages.transitions import stage_runs
+from rounds.step_reports import StepReport, outcome, step_pictures, step_reports
 from rounds.step_runs import describe_mixed_in
 from rounds.steps import RECIPES
 from rounds.task_selection import response_id_prefix
 from runs.execution import describe_execution
+from runs.line_pictures import LinePicture
 from runs.models import Run
 from runs.presentation import duration as format_duration
 from workspace.models import User
@@ -175,6 +178,12 @@ class HeadToHead:
         return 100 * count / self.total if self.total else 0.0
 
     @property
+    def is_settled(self) -> bool:
+        """Whether the interval leaves out the half."""
+        low, high = self.share_interval
+        return not low <= 50.0 <= high
+
+    @property
     def win_percent(self) -> float:
         return self.percent(self.wins)
 
@@ -266,6 +275,8 @@ class RoundReport:
     other_agreements: list[tuple[str, RewardModelAgreement]]
     head_to_head: list[HeadToHead]
     steps: list[StepReport]  # none: the policy was trained by one recipe
+    pictures: list[LinePicture]  # of that one recipe
+    time: TimeFigure | None
     outcome: tuple[str, str] | None  # of the new policy: what was measured, before → after
     reference: str  # the policy that the new one was held near
     reliability: list[ReliabilityPoint]
@@ -344,6 +355,11 @@ def _reference_name(round_: Round) -> str:
     return policy.name if policy else round_.start_policy.name
 
 
+def _pictures(round_: Round) -> list[LinePicture]:
+    runs = stage_runs(round_, Stage.POLICY)
+    return step_pictures(runs[-1]) if runs else []
+
+
 def round_report(round_: Round, reader: User) -> RoundReport:
     entries = timeline(round_)
     current = next((entry for entry in entries if entry.status in ("current", "failed")), None)
@@ -374,7 +390,9 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         ),
         next_round=next_round_of(round_),
         head_to_head=head_to_head(round_),
-        steps=step_reports(round_),
+        steps=(steps := step_reports(round_)),
+        pictures=_pictures(round_) if not steps else [],
+        time=time_figure(round_),
         outcome=outcome(round_.new_policy.report) if round_.new_policy else None,
         reference=_reference_name(round_),
         reliability=reliability_points(report),

@@ -16,6 +16,7 @@ from django.utils.translation import gettext, gettext_lazy
 from learning.interface.options import UserError, options_to_dict
 from learning.interface.training_options import RuntimeOptions
 from policy_training.models import Policy
+from policy_training.training.best_of_n.config import NOT_FOR_BEST_OF_N
 from policy_training.training.ppo.config import PPOConfig
 from rounds import ppo_options
 from rounds.step_runs import refused_option
@@ -41,6 +42,19 @@ NOT_ASKED = (
     "policy.source",
     *(f"rollout.server.{name}" for name in ("protocol", "stop", "returns_token_ids", "returns_logprobs")),
 )
+# What a recipe has one value of: rollouts that train are drawn from the policy as it is.
+_ONE_VALUE = (
+    "policy.dropout",
+    *(
+        f"rollout.sampling.{name}"
+        for name in ("top_p", "top_k", "repetition_penalty", "repetition_penalty_scope")
+    ),
+)
+NOT_ASKED_OF: Mapping[str, tuple[str, ...]] = {
+    "ppo": _ONE_VALUE,
+    "policy_gradient": _ONE_VALUE,
+    "best_of_n": tuple(f"{section}.{name}" for section, names in NOT_FOR_BEST_OF_N for name in names),
+}
 REFERENCES = [
     ("", gettext_lazy("as the round")),
     ("step_start", gettext_lazy("the policy that the step before made")),
@@ -56,7 +70,7 @@ STORED = [
 
 @cache
 def sections_of_recipe(recipe: Recipe) -> list[Section]:
-    return sections_of(RECIPES[recipe].config, leave_out=NOT_ASKED)
+    return sections_of(RECIPES[recipe].config, leave_out=(*NOT_ASKED, *NOT_ASKED_OF.get(recipe, ())))
 
 
 def options_of_recipe(recipe: Recipe) -> Mapping[str, Option]:

@@ -12,7 +12,10 @@ from rounds.models import Round, Stage
 from rounds.plans import load_plan
 from rounds.stages.transitions import stage_runs
 from rounds.steps import RECIPES
+from runs.line_pictures import LinePicture, line_picture
 from runs.models import Run
+from runs.reward_figures import WITH_ROLLOUTS
+from runs.run_files import read_metrics
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class StepReport:
     run: Run | None  # None: it is not due yet
     policy: Policy | None
     outcome: tuple[str, str] | None  # (what was measured, before → after)
+    pictures: list[LinePicture]  # reward and KL over its steps, where it learned from rollouts
 
 
 def step_reports(round_: Round) -> list[StepReport]:
@@ -46,8 +50,38 @@ def step_reports(round_: Round) -> list[StepReport]:
         policy = policies.get(run.pk) if run else None
         label = gettext(RECIPES[step.recipe].label)
         learned = outcome(policy.report) if policy else None
-        reports.append(StepReport(number, label, plan.config_of(step).preset, run, policy, learned))
+        reports.append(
+            StepReport(
+                number,
+                label,
+                plan.config_of(step).preset,
+                run,
+                policy,
+                learned,
+                step_pictures(run) if run else [],
+            )
+        )
     return reports
+
+
+def step_pictures(run: Run) -> list[LinePicture]:
+    """Mean reward and KL of the answers of each step of the policy; none of runs without rollouts."""
+    if run.kind not in WITH_ROLLOUTS:
+        return []
+    rows = read_metrics(run, 0).rows
+    pictures = []
+    for name, title in (
+        ("score", gettext("Mean reward of a step's answers")),
+        ("kl", gettext("KL to the reference, nats an answer")),
+    ):
+        points = [
+            (float(row["step"] or 0), float(value))
+            for row in rows
+            if (value := row.get(name)) is not None and row.get("step") is not None
+        ]
+        if len(points) > 1:
+            pictures.append(line_picture(title, points, last_step=points[-1][0] or 1))
+    return pictures
 
 
 def outcome(report: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -75,7 +75,7 @@ class StepToRun:
 
 def name_of_step(round_: Round, plan: RoundPlan, number: int) -> str:
     """The policy's name after so many steps: the last one has the round's own."""
-    name = f"round {round_.number}"
+    name = f"policy, round {round_.number}"
     if number < len(plan.policy_steps):
         name += f", step {number}: {RECIPES[plan.policy_steps[number - 1].recipe].label}"
     return unique_name(Policy.objects.filter(project=round_.project), name)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from annotation.models import Judgment, Source, TaskResponse
 from learning.interface.proportions import wilson_interval
 from policy_training.models import PolicyComparison
+from runs.line_pictures import LinePicture, line_picture
 from workspace.models import User
 
 WIDTH, HEIGHT = 100.0, 60.0
@@ -177,7 +178,7 @@ def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
     return rows
 
 
-def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any]]) -> list[LinePicture]:
     """Curves over the steps of the training: win rate against the start by each judge, reward, KL."""
     steps = [row["step"] or 0 for row in rows]
     series: list[tuple[str, list[tuple[float, float]], tuple[float, float] | None, int]] = []
@@ -196,31 +197,8 @@ def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any
     kls = [(step, row["kl"]) for step, row in zip(steps, rows, strict=True) if row["kl"] is not None]
     series.append((gettext("KL to the start, nats an answer"), [(0, 0.0), *kls], None, 2))
     last = max(steps, default=0) or 1
-    return [_picture(title, points, last, scale, digits) for title, points, scale, digits in series if points]
-
-
-def _picture(
-    title: str,
-    points: Sequence[tuple[float, float]],
-    last: float,
-    scale: tuple[float, float] | None,
-    digits: int,
-) -> dict[str, Any]:
-    values = [value for _, value in points]
-    low, high = scale or (min(values), max(values))
-    wide = (high - low) or 1.0
-
-    def place(step: float, value: float) -> tuple[str, str]:
-        return f"{2 + 96 * step / last:.2f}", f"{HEIGHT - 3 - (HEIGHT - 6) * (value - low) / wide:.2f}"
-
-    places = [place(*point) for point in points]
-    return {
-        "title": title,
-        "line": " ".join(f"{x},{y}" for x, y in places),
-        "middle": place(0, 50.0)[1] if scale else "",
-        "first": f"{values[0]:.{digits}f}",
-        "last": f"{values[-1]:.{digits}f}",
-        "low": f"{low:.{digits}f}",
-        "high": f"{high:.{digits}f}",
-        "last_step": int(last),
-    }
+    return [
+        line_picture(title, points, last_step=last, scale=scale, digits=digits)
+        for title, points, scale, digits in series
+        if points
+    ]

@@ -1,5 +1,6 @@
 """Rounds: started with the values of the site's form, watched, ended by hand, retried, cancelled, gone on from."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,8 @@ from policy_training.api.reward_fields import (
 from policy_training.rewards import COMBINATIONS
 from policy_training.selecting.queries import selected_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
-from rounds import actions, ppo_options
+from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
+from rounds import actions, plan_options, ppo_options
 from rounds.access import access_round
 from rounds.api.steps import StepValues, steps_of
 from rounds.forms import NAMED, StartRoundForm
@@ -167,6 +169,12 @@ class RoundValues(Body):
         required=False,
         help_text='PPO\'s options by their paths, for example {"algorithm.clip_range": null}.',
     )
+    reward_model_preset = serializers.ChoiceField(sorted(REWARD_MODEL_PRESETS), required=False)
+    plan_options = serializers.DictField(
+        child=JsonValue(allow_null=True),
+        required=False,
+        help_text='Other options of the plan by their paths, for example {"reward_model.data.epochs": 3}.',
+    )
     steps = serializers.ListField(
         child=StepValues(),
         max_length=20,
@@ -191,14 +199,26 @@ class ReopenedAnnotation(Body):
     quota = serializers.IntegerField(required=False, **POSITIVE)
 
 
-def _policy_values(values: dict[str, Any]) -> dict[str, Any]:
-    """The form's fields of PPO's options and of the policy to hold the new one to. Raises ValidationError."""
+# Name of the values -> what stands before their paths on the form, and the options.
+_OPTIONS = {
+    "policy_options": (ppo_options.PREFIX, ppo_options.OPTIONS),
+    "plan_options": ("", plan_options.OPTIONS),
+}
+
+
+def _option_values(values: dict[str, Any]) -> dict[str, Any]:
+    """The form's fields of options and of the policy to hold the new one to. Raises ValidationError."""
     fields: dict[str, Any] = {}
-    for path, value in values.pop("policy_options", {}).items():
-        name = ppo_options.PREFIX + path
-        if name not in ppo_options.OPTIONS:
-            raise ValidationError({"policy_options": [f"There is no option “{path}”."]})
-        fields[name] = ppo_options.NONE if value is None else as_text(value)
+    for asked, (prefix, options) in _OPTIONS.items():
+        for path, value in values.pop(asked, {}).items():
+            if (option := options.get(prefix + path)) is None:
+                raise ValidationError({asked: [f"There is no option “{path}”."]})
+            if value is None and not option.may_be_empty:
+                raise ValidationError({asked: [f"{path}: must not be null."]})
+            is_list = isinstance(value, list)
+            fields[prefix + path] = (
+                ppo_options.NONE if value is None else json.dumps(value) if is_list else as_text(value)
+            )
     key = values.pop("reference_policy", None)
     if key is not None:
         if "reference" in values:
@@ -226,19 +246,18 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
             values[name] = share_lines([(share["prompt_set"], share["amount"]) for share in values[name]])
     asked_of_policy = "policy_options" in values or "ppo_preset" in values
     given_steps = values.pop("steps", [])
-    values |= _policy_values(values)
+    values |= _option_values(values)
     form = StartRoundForm(values, project=view.project)
     if not form.is_valid():
         raise ValidationError({name: list(map(str, faults)) for name, faults in form.errors.items()})
     try:
         plan: RoundPlan = form.plan()
     except UserError as error:
-        if (option := ppo_options.option_named_in(str(error))) is None:
-            raise
-        said = str(error).partition(": ")[2]
-        raise ValidationError(
-            {"policy_options": [f"{option.removeprefix(ppo_options.PREFIX)}: {said}"]}
-        ) from error
+        for asked, (prefix, options) in _OPTIONS.items():
+            if (option := ppo_options.option_named_in(str(error), options)) is not None:
+                said = str(error).partition(": ")[2]
+                raise ValidationError({asked: [f"{option.removeprefix(prefix)}: {said}"]}) from error
+        raise
     plan = with_steps(plan, steps_of(view.project, given_steps, plan.policy))
     if asked_of_policy and not plan.uses_policy:
         raise ValidationError({"steps": ["None of them is PPO as policy_options and ppo_preset have it."]})

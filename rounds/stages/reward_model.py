@@ -37,7 +37,7 @@ def freeze_round_dataset(round_: Round) -> PreferenceDataset:
     plan = load_plan(round_.plan)
     attempts = round_.stage_entries.filter(stage=Stage.REWARD_MODEL).count()
     # The same name for all workers that try at once, another one after a retry that freezes the judgments anew.
-    name = f"Round {round_.number}" + (f", try {attempts}" if attempts > 1 else "")
+    name = f"judgments, round {round_.number}" + (f", try {attempts}" if attempts > 1 else "")
     existing = PreferenceDataset.objects.filter(project=round_.project, name=name, version=1).first()
     if existing is not None:
         return existing
@@ -70,7 +70,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
             base=reward_model_base(round_.project, round_.criterion, round_.start_policy, plan)[1],
             name=unique_name(
                 RewardModel.objects.filter(project=round_.project),
-                f"{round_.criterion.name}, round {round_.number}",
+                f"reward model, round {round_.number}",
             ),
             config=options_to_dict(plan.reward_model),
             consensus=plan.consensus,

@@ -41,6 +41,7 @@ class Option:
     help: str
     choices: tuple[Any, ...] = ()  # of which its value is one
     is_list: bool = False
+    is_text: bool = False  # its value, or each of the list
     may_be_empty: bool = False  # null
 
 
@@ -98,8 +99,15 @@ def _option(cls: type[Any], path: str, name: str, hint: Any) -> Option | None:
         help=_help(cls, name),
         choices=choices,
         is_list=any(typing.get_origin(part) is tuple for part in others),
+        is_text=bool(others) and all(_is_text(part) for part in others),
         may_be_empty=type(None) in parts,
     )
+
+
+def _is_text(hint: Any) -> bool:
+    if typing.get_origin(hint) is tuple:
+        return all(_is_text(part) for part in typing.get_args(hint) if part is not Ellipsis)
+    return hint is str or all(isinstance(choice, str) for choice in typing.get_args(hint) or [None])
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
@@ -165,14 +173,28 @@ def yes_or_no(text: str) -> str:
 
 
 def assignment(option: Option, text: str) -> str:
-    """What a field says, as `--set` would have it."""
+    """What a field says, as `--set` would have it.
+
+    A list is written with commas between its values, or as JSON: names with a comma in them need that.
+    """
     text = text.strip()
     if text == "" and option.may_be_empty:
         return f"{option.path}=null"
+    if (option.is_list or option.is_text) and isinstance(_json(text), list if option.is_list else str):
+        return f"{option.path}={text}"
     if option.is_list:
-        parts = re.split(r"[,;\s]+", text.strip("[] "))
-        return f"{option.path}=[{', '.join(parts)}]"
-    return f"{option.path}={text}"
+        separator = "," if option.is_text else r"[,;\s]"
+        parts = [part.strip() for part in re.split(separator, text.strip("[] ")) if part.strip()]
+        return f"{option.path}=[{', '.join(map(json.dumps, parts) if option.is_text else parts)}]"
+    return f"{option.path}={json.dumps(text) if option.is_text else text}"
+
+
+def _json(text: str) -> Any:
+    """None too where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def path_in(message: str, paths: Collection[str]) -> str | None:

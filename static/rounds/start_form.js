@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const form = document.getElementById("start-round");
-  const chosen = ["id_preset", "id_ppo_preset", "id_start_policy", "id_criterion"].map((id) => document.getElementById(id));
+  const chosen = ["id_preset", "id_ppo_preset", "id_reward_model_preset", "id_start_policy", "id_criterion"].map((id) => document.getElementById(id));
   let newest = 0;
 
   async function showDefaults() {

@@ -10,6 +10,7 @@ from policy_training.forms import EvaluatePolicyForm, LanguageModelForm, SampleF
 from policy_training.merging import MergeForm
 from policy_training.rewarded.forms import RewardedForm
 from rewardmodel.forms import EvaluateRewardModelForm, TrainRewardModelForm
+from rounds import plan_options
 from rounds.ppo_options import SECTIONS
 from runs.option_forms.forms import PresetForm
 
@@ -28,7 +29,7 @@ def test_no_form_shows_a_text_that_is_not_in_the_catalogues():
     forms = {leaf for form in (PresetForm, *FORMS) for leaf in leaves(form)}
     assert len(forms) > 8
     shown = set()
-    for sections in (SECTIONS, *(form.sections for form in forms)):
+    for sections in (SECTIONS, plan_options.SECTIONS, *(form.sections for form in forms)):
         for section in sections:
             shown |= {section.label, section.note, *(option.help for option in section.options)}
     sources = set()

@@ -6,9 +6,10 @@ from django.urls import reverse
 from learning.interface.training_options import RuntimeOptions
 from rounds.models import Round
 from rounds.plans import load_plan, plan_to_dict
-from rounds.step_fields import MAX_STEPS, NOT_ASKED, options_of_recipe
+from rounds.step_fields import MAX_STEPS, NOT_ASKED, NOT_ASKED_OF, options_of_recipe
 from rounds.steps import RECIPES
 from runs.option_forms.fields import sections_of
+from tests.config.changed_options import is_below
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -72,11 +73,12 @@ def test_a_chain_is_put_together_by_buttons_and_asked_for(client, project, make_
 def test_every_option_of_every_recipe_is_on_the_form(client, asked, recipe, max_):
     client.force_login(max_)
     page = send(client, asked | {"steps": "1", "step_1.recipe": recipe}, "show")
+    apart = (*NOT_ASKED, *NOT_ASKED_OF.get(recipe, ()))
     known = {
         option.path
         for section in sections_of(RECIPES[recipe].config)
         for option in section.options
-        if not any(option.path == name or option.path.startswith(f"{name}.") for name in NOT_ASKED)
+        if not is_below(option.path, apart)
     }
     assert known and known == set(options_of_recipe(recipe))
     content = page.content.decode()

@@ -150,12 +150,12 @@ def test_each_step_starts_from_the_policy_of_the_one_before(at_policy, policy, m
     }
     assert len(lengths) == 1
     assert [policy.name for policy in policies[1:]] == [
-        "round 1, step 1: Supervised fine-tuning",
-        "round 1, step 2: Best-of-n",
-        "round 1, step 3: DPO",
-        "round 1, step 4: Policy gradient",
-        "round 1, step 5: PPO",
-        "round 1",
+        "policy, round 1, step 1: Supervised fine-tuning",
+        "policy, round 1, step 2: Best-of-n",
+        "policy, round 1, step 3: DPO",
+        "policy, round 1, step 4: Policy gradient",
+        "policy, round 1, step 5: PPO",
+        "policy, round 1",
     ]
     # What a round fine-tuned on its way is not where the line began.
     assert first_policy(policies[-1]) == policy

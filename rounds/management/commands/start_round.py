@@ -10,6 +10,7 @@ from policy_training.mixtures.options import REFUSE, REPEAT, TOP_UP, PromptMixtu
 from policy_training.models import Policy
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
 from policy_training.training.ppo.presets import PPO_PRESETS
+from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
@@ -115,6 +116,11 @@ class Command(ProjectCommand):
             help="how PPO is done (default: as the preset of the round)",
         )
         parser.add_argument(
+            "--reward-model-preset",
+            choices=sorted(REWARD_MODEL_PRESETS),
+            help="how the reward model is trained (default: as the preset of the round)",
+        )
+        parser.add_argument(
             "--step",
             action="append",
             nargs="+",
@@ -162,6 +168,7 @@ class Command(ProjectCommand):
             start_from=options["start_from"],
             start_from_policy=options["policy"] if options["start_from"] == NAMED_POLICY else "",
             ppo_preset=options["ppo_preset"],
+            reward_model_preset=options["reward_model_preset"],
             processes=options["processes"],
             runtime=runtime_values(options),
             rewards=rewards_from_options(options),

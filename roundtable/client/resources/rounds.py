@@ -124,6 +124,10 @@ class RoundValuesRequest(TypedDict):
         ]
     ]
     policy_options: NotRequired[dict[str, Any]]
+    reward_model_preset: NotRequired[
+        Literal["instructgpt", "llama2", "n_plus", "secrets", "stiennon", "tiny"]
+    ]
+    plan_options: NotRequired[dict[str, Any]]
     steps: NotRequired[list[StepValuesRequest]]
     meet_previous: NotRequired[bool]
     meet_first: NotRequired[bool]
