@@ -26,6 +26,8 @@ NOT_ASKED: Mapping[str, str] = {
     "steps": "the steps have sections of their own",
     "reference": "a field of its own",
     "reference_policy": "the field of the reference",
+    "start_from": "a field of its own",
+    "start_from_policy": "the field of the policy to start from",
     "batches": "a field of its own",
     "processes": "a field of its own",
     "sampling.prompts": "a field of its own",
