@@ -34,7 +34,7 @@ def training(judge, train):  # noqa: F811
         judge(split, tie=False)
     run = train()
     RunDirectory.create(run.path, command=TRAIN.command, config=run.config, inputs=TRAIN.build_inputs(run))
-    for name, step, score in (("step-000020.f1", 20, 0.625), ("step-000040.f1", 40, None)):
+    for name, step, score in (("step-000020.f1", 20, 0.75), ("step-000040.f1", 40, None)):
         write_checkpoint(run, name, step, score)
     return run
 
@@ -42,7 +42,7 @@ def training(judge, train):  # noqa: F811
 def test_button_command_and_api_ask_for_the_same_reward_model(client, training, project, max_):
     client.force_login(max_)
     page = client.get(reverse("runs:run", args=["kitchen", training.pk])).content.decode()
-    assert "step 20 (held-out accuracy 0.62" in page and "A checkpoint as a reward model" in page
+    assert "step 20 (held-out accuracy 0.75)" in page and "A checkpoint as a reward model" in page
     assert "Scores of held-out prompts" not in page
     answer = client.post(
         reverse("reward_models:adopt", args=["kitchen", training.pk]), {"step": "40", "name": "early"}
