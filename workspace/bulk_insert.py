@@ -10,10 +10,12 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
 from django.db import connection, models, transaction
@@ -30,12 +32,31 @@ Encode = Callable[[Any], Any]
 # many: for a statement a row that took longer than the row itself.
 ROWS_PER_STATEMENT = 200
 _to_json = json_encoder()
+_at_hand: ContextVar[Mapping[type[models.Model], list[int]] | None] = ContextVar(
+    "reserved keys", default=None
+)
+
+
+@contextmanager
+def keys_at_hand(keys: Mapping[type[models.Model], list[int]]) -> Iterator[None]:
+    """New rows of these models get these keys, reserved before, as long as they last: for rows whose place among others
+    was decided before they are made. They are used up.
+    """
+    token = _at_hand.set(keys)
+    try:
+        yield
+    finally:
+        _at_hand.reset(token)
 
 
 def reserve_keys(model: type[models.Model], number: int) -> list[int]:
     """So many new keys, ascending. Call it inside the transaction that uses them: on SQLite its lock keeps them."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("Keys are reserved inside a transaction.")
+    at_hand = (_at_hand.get() or {}).get(model, [])
+    if len(at_hand) >= number:
+        taken, at_hand[:number] = at_hand[:number], []
+        return taken
     table = model._meta.db_table
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -234,11 +255,10 @@ def _encoder(field: models.Field) -> Encode | None:
         return _encode_json
     if isinstance(field, models.DateTimeField):
         # The same moment again and again, for most rows.
-        return (
-            lru_cache(maxsize=8)(connection.ops.adapt_datetimefield_value)
-            if connection.vendor == "sqlite"
-            else None
-        )
+        of_sqlite = connection.vendor == "sqlite"
+        return lru_cache(maxsize=8)(connection.ops.adapt_datetimefield_value if of_sqlite else str)
+    if isinstance(field, models.UUIDField):
+        return attrgetter("hex")
     plain = (models.CharField, models.TextField, models.IntegerField, models.FloatField, models.BooleanField)
     if isinstance(field, (*plain, models.ForeignKey)):
         return None

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from annotation.batches.ai_judges import ai_beside_people
 from annotation.batches.own_work import keep_from_writers
 from annotation.batches.progress import batch_progress
-from annotation.batches.warnings import with_warnings_of
+from annotation.batches.warnings import add_warnings, with_warnings_of
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse, Training
 from annotation.models.bulk import BULK_UPDATE_SIZE
@@ -110,9 +110,8 @@ def _required_judgments(batch: Batch, task: NewTask) -> int:
         raise InvalidTask("The prompt belongs to another project.")
     count = len(task.responses)
     # A file's finished judgments may be of pairs, rankings and ratings; what is to be judged is of one kind.
-    is_finished = batch.from_import_id is not None and not batch.visible
     least = 2 if batch.kind == Batch.Kind.RANKING else batch.responses_per_task
-    fits = (1 if is_finished else least) <= count <= batch.responses_per_task
+    fits = (1 if _comes_in(batch) else least) <= count <= batch.responses_per_task
     if not fits:
         raise InvalidTask(
             f"The batch “{batch.name}” asks for {batch.responses_per_task} responses a task; this one has {count}."
@@ -151,7 +150,14 @@ def add_tasks_in_chunks(*, actor: User, batch: Batch, chunks: Iterable[Sequence[
     return number
 
 
+def _comes_in(batch: Batch) -> bool:
+    """Whether it is of an import that is not done: nobody is handed its tasks, and several processes may add some."""
+    return batch.from_import_id is not None and not batch.visible
+
+
 def _lock_for_tasks(batch: Batch) -> Batch:
+    if _comes_in(batch):
+        return Batch.objects.get(pk=batch.pk)
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CLOSED and batch.visible:
         raise BatchNotOpen(_("The batch “%(name)s” is closed.") % {"name": batch.name})
@@ -159,10 +165,13 @@ def _lock_for_tasks(batch: Batch) -> Batch:
 
 
 def _note_added_tasks(actor: User, batch: Batch, number: int) -> None:
-    # A cursor may be past a new task with a high priority.
-    Batch.objects.filter(pk=batch.pk).update(
-        queue_version=F("queue_version") + 1, content_warnings=batch.content_warnings
-    )
+    if _comes_in(batch):
+        add_warnings(batch)
+    else:
+        # A cursor may be past a new task with a high priority.
+        Batch.objects.filter(pk=batch.pk).update(
+            queue_version=F("queue_version") + 1, content_warnings=batch.content_warnings
+        )
     record_audit(actor=actor, action="tasks.add", project=batch.project, target=batch, tasks=number)
 
 

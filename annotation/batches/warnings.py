@@ -20,6 +20,17 @@ def with_warnings_of(batch: Batch, prompts: Iterable[Prompt]) -> str | None:
     return join_warnings({*split_warnings(batch.content_warnings), *warnings_of_prompts(prompts)})
 
 
+def add_warnings(batch: Batch) -> None:
+    """Those of `batch` to what is stored, where others may add some meanwhile. Locks the batch only if any are new."""
+    if not batch.content_warnings:
+        return
+    if Batch.objects.filter(pk=batch.pk, content_warnings=batch.content_warnings).exists():
+        return
+    stored = Batch.objects.select_for_update(no_key=True).only("content_warnings").get(pk=batch.pk)
+    both = {*split_warnings(stored.content_warnings), *split_warnings(batch.content_warnings)}
+    Batch.objects.filter(pk=batch.pk).update(content_warnings=join_warnings(both))
+
+
 def warnings_of_prompts(prompts: Iterable[Prompt]) -> set[str]:
     """What the prompts' tags warn of: a batch warns of all that is in it. Tags never change: those at hand count, and
     only those that were not loaded are looked up.

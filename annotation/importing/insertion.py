@@ -4,34 +4,40 @@ import hashlib
 import itertools
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from django.db import connection, transaction
-from django.db.models import F
-from django.utils.dateparse import parse_datetime
+from django.db.models import Model
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch
-from annotation.batches.locks import lock_batches_of
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.importing.annotators import AnnotatorResolver
 from annotation.importing.beside import Beside
+from annotation.importing.joined_tasks import JoinedTask, insert_joined, new_judgment
 from annotation.importing.readers.judgments import ImportedJudgment
 from annotation.importing.staging import PackedTask, Staging, unpack_task
 from annotation.importing.storing_processes import StoringProcesses, can_store_beside
 from annotation.importing.unfinished import keep_alive
 from annotation.importing.watching import current_watch
-from annotation.judging.bulk import NewJudgment, add_judgments
-from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Source, Task, TaskResponse
+from annotation.judging.bulk import add_judgments
+from annotation.models import (
+    COUNTED_PURPOSES,
+    Assignment,
+    Batch,
+    Import,
+    Judgment,
+    Prompt,
+    Response,
+    Source,
+    Task,
+)
 from annotation.preferences.flags import GROUP_FLAG
-from annotation.preferences.validation import IMPORT_KEY_PREFIX
-from annotation.preferences.weak_orders import ranks_to_tiers
 from learning.interface.messages import answer_columns, answer_key, answer_text
+from workspace.bulk_insert import keys_at_hand, reserve_keys
 from workspace.models import MAX_OVERLAP, Criterion, User
 from workspace.write_turns import Turns
 from workspace.writes_beside import WritesBeside, rare_checkpoints, writes_beside
@@ -46,8 +52,8 @@ CHARACTERS_PER_CHUNK = 8_000_000
 TASKS_WORTH_A_THREAD = 2000
 TASKS_WORTH_PROCESSES = 5000
 
-_Contents = tuple[list[Prompt], list[list[Response]]]  # of a chunk of tasks
-JoinedTask = tuple[int, list[ImportedJudgment]]  # a task that is there, its new judgments
+_Responses = list[list[Response]]  # of each task of a chunk
+_Keys = dict[type[Model], list[int]]
 
 
 def content_id(prefix: str, *parts: str) -> str:
@@ -77,17 +83,54 @@ def _in_chunks(joined: Iterator[JoinedTask]) -> Iterator[list[JoinedTask]]:
         yield chunk
 
 
-def _parse_timestamp(value: str | None) -> datetime | None:
-    return parse_datetime(value) if value else None
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A task to be stored: judgments of a staged one, as many as a task may have; the rest goes into further tasks."""
+
+    number: int
+    part: int
+    judgments: list[ImportedJudgment]
+
+    @property
+    def first(self) -> ImportedJudgment:
+        return self.judgments[0]
 
 
-def _add_responses(
+def _parts(chunk: Sequence[PackedTask]) -> list[_Part]:
+    return [
+        _Part(number=task.number, part=part, judgments=task.judgments[start : start + MAX_OVERLAP])
+        for task in map(unpack_task, chunk)
+        for part, start in enumerate(range(0, len(task.judgments), MAX_OVERLAP))
+    ]
+
+
+def _insert_prompts(actor: User, batch: Batch, parts: Sequence[_Part]) -> list[Prompt]:
+    """The prompts of a chunk of tasks."""
+    return add_prompts(
+        actor=actor,
+        project=batch.project,
+        rows=[
+            {
+                "messages": part.first.prompt,
+                "prompt_id": part.first.prompt_id,
+                "split": part.first.split,
+                "tags": part.first.tags,
+            }
+            for part in parts
+        ],
+        from_import=batch.from_import,
+    )
+
+
+def _insert_responses(
     actor: User,
     batch: Batch,
-    firsts: Sequence[ImportedJudgment],
+    parts: Sequence[_Part],
     prompts: Sequence[Prompt],
     source_name: str,
-) -> list[list[Response]]:
+) -> _Responses:
+    """The responses of a chunk of tasks."""
+    firsts = [part.first for part in parts]
     project = batch.project
     sources: dict[tuple[str, str], Source] = {}
     rows = []
@@ -120,92 +163,16 @@ def _add_responses(
     return [[next(added) for _ in first.responses] for first in firsts]
 
 
-def _new_judgment(
-    imported: Import | None,
-    task: Task,
-    responses: Sequence[Response],
-    judgment: ImportedJudgment,
-    annotators: AnnotatorResolver,
-    place: tuple[int | str, ...],
-    *,
-    is_new_task: bool = False,
-) -> NewJudgment:
-    """`place` in the import makes its idempotency key."""
-    assert imported is not None
-    pk_by_answer = {answer_key(response.answer): response.id for response in responses}
-    keys = [pk_by_answer[answer_key(response)] for response in judgment.responses]
-    return NewJudgment(
-        task=task,
-        annotator=annotators.get_or_create_user(judgment.annotator, judgment.annotator_kind),
-        tiers=[[keys[index] for index in tier] for tier in ranks_to_tiers(judgment.ranks)],
-        strengths=judgment.strengths,
-        idempotency_key=IMPORT_KEY_PREFIX + "-".join([str(imported.id), *map(str, place)]),
-        order_shown=[keys[index] for index in judgment.order_shown or range(len(keys))],
-        marks={key: mark for key, mark in zip(keys, judgment.marks or [], strict=False) if mark},
-        confidence=judgment.confidence,
-        rationale=judgment.rationale,
-        flags=judgment.flags,
-        seconds=judgment.seconds,
-        created_at=_parse_timestamp(judgment.created_at),
-        task_responses=[response.id for response in responses] if is_new_task else None,
-        from_import=imported,
-        source_id=judgment.source_id,
-        metadata=judgment.metadata,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    """A task to be stored: judgments of a staged one, as many as a task may have; the rest goes into further tasks."""
-
-    number: int
-    part: int
-    judgments: list[ImportedJudgment]
-
-    @property
-    def first(self) -> ImportedJudgment:
-        return self.judgments[0]
-
-
-def _parts(chunk: Sequence[PackedTask]) -> list[_Part]:
-    return [
-        _Part(number=task.number, part=part, judgments=task.judgments[start : start + MAX_OVERLAP])
-        for task in map(unpack_task, chunk)
-        for part, start in enumerate(range(0, len(task.judgments), MAX_OVERLAP))
-    ]
-
-
-@transaction.atomic
-def _insert_contents(actor: User, batch: Batch, parts: Sequence[_Part], source_name: str) -> _Contents:
-    """The prompts and responses of a chunk of tasks."""
-    firsts = [part.first for part in parts]
-    prompts = add_prompts(
-        actor=actor,
-        project=batch.project,
-        rows=[
-            {
-                "messages": first.prompt,
-                "prompt_id": first.prompt_id,
-                "split": first.split,
-                "tags": first.tags,
-            }
-            for first in firsts
-        ],
-        from_import=batch.from_import,
-    )
-    return prompts, _add_responses(actor, batch, firsts, prompts, source_name)
-
-
 @transaction.atomic
 def _insert_tasks(
     actor: User,
     batch: Batch,
     parts: Sequence[_Part],
-    contents: _Contents,
+    prompts: Sequence[Prompt],
+    responses: _Responses,
     annotators: AnnotatorResolver,
 ) -> None:
     """The chunk's tasks with their judgments."""
-    prompts, responses = contents
     tasks = add_tasks(
         actor=actor,
         batch=batch,
@@ -221,7 +188,7 @@ def _insert_tasks(
         ],
     )
     rows = [
-        _new_judgment(
+        new_judgment(
             batch.from_import,
             task,
             own,
@@ -234,36 +201,6 @@ def _insert_tasks(
         for index, judgment in enumerate(part.judgments)
     ]
     add_judgments(actor=actor, batch=batch, rows=rows)
-
-
-@transaction.atomic
-def _insert_joined(
-    actor: User, imported: Import, joined: Sequence[JoinedTask], annotators: AnnotatorResolver
-) -> None:
-    """Judgments of tasks that another import brought in: each makes room for itself."""
-    lock_batches_of([pk for pk, _ in joined])
-    tasks = {
-        task.pk: task
-        for task in Task.objects.select_for_update(no_key=True)
-        .filter(pk__in=[pk for pk, _ in joined])
-        .select_related("batch")
-        .order_by("pk")
-    }
-    responses: dict[int, list[Response]] = defaultdict(list)
-    for shown in TaskResponse.objects.filter(task__in=tasks).select_related("response"):
-        responses[shown.task_id].append(shown.response)
-    rows_of: dict[Batch, list[NewJudgment]] = defaultdict(list)
-    for pk, judgments in joined:
-        task = tasks[pk]
-        task.required_judgments += len(judgments)
-        task.open_slots += len(judgments)
-        task.save(update_fields=["required_judgments", "open_slots"])
-        for index, judgment in enumerate(judgments):
-            row = _new_judgment(imported, task, responses[pk], judgment, annotators, (pk, "joined", index))
-            rows_of[task.batch].append(row)
-    for batch, rows in rows_of.items():
-        Batch.objects.filter(pk=batch.pk, quota__isnull=False).update(quota=F("quota") + len(rows))
-        add_judgments(actor=actor, batch=batch, rows=rows)
 
 
 def _beside() -> AbstractContextManager[Beside | None]:
@@ -314,7 +251,7 @@ class JudgmentInsertion:
         turns = Turns()
         for joined in _in_chunks(staging.joined()):
             with turns.writing(), transaction.atomic():
-                _insert_joined(self._actor, self._go_on(), joined, self._annotators)
+                insert_joined(self._actor, self._go_on(), joined, self._annotators)
             self.n_joined += len(joined)
             current_watch().advance(0)
 
@@ -329,8 +266,9 @@ class JudgmentInsertion:
             parts = next(prepared, None)
             while parts is not None:
                 with turns.writing(), transaction.atomic(), writes.transaction() if writes else nullcontext():
-                    contents = self._insert_contents(parts)
-                    insert_tasks = partial(self._insert_tasks, parts, contents)
+                    prompts = self._insert_prompts(parts)
+                    responses = self._insert_responses(parts, prompts)
+                    insert_tasks = partial(self._insert_tasks, parts, prompts, responses)
                     if beside is None:
                         insert_tasks()
                     # While the database stores the last of these, and commits.
@@ -341,35 +279,52 @@ class JudgmentInsertion:
                 parts = following.result()
 
     def _insert_by_processes(self, chunks: Iterator[list[PackedTask]], staging: Staging) -> None:
-        """PostgreSQL: two chunks at a time. The first goes in here, with the batch and everybody who judged."""
+        """PostgreSQL: some chunks at a time. The first goes in here, with the batch and everybody who judged."""
         chunk = next(chunks)
         first = _parts(chunk)
         with transaction.atomic():
-            contents = self._insert_contents(first)
+            prompts = self._insert_prompts(first)
             for who in staging.annotators():
                 self._annotators.get_or_create_user(*who)
-            self._insert_tasks(first, contents)
+            self._insert_tasks(first, prompts, self._insert_responses(first, prompts))
         current_watch().advance(len(chunk))
 
-        def store_contents(parts: list[_Part]) -> _Contents:
-            with transaction.atomic():
-                return self._insert_contents(parts)
+        @transaction.atomic
+        def store_prompts(parts: list[_Part]) -> list[Prompt]:
+            return self._insert_prompts(parts)
 
-        with StoringProcesses(_parts, store_contents, self._insert_tasks) as processes:
+        @transaction.atomic
+        def store_responses(parts: list[_Part], prompts: list[Prompt]) -> tuple[_Responses, _Keys]:
+            # In turn, while the tasks come in whenever they are ready.
+            n_judgments = sum(len(part.judgments) for part in parts)
+            numbers = {Task: len(parts), Assignment: n_judgments, Judgment: n_judgments}
+            keys = {model: reserve_keys(model, number) for model, number in numbers.items()}
+            return self._insert_responses(parts, prompts), keys
+
+        def store_tasks(parts: list[_Part], prompts: list[Prompt], stored: tuple[_Responses, _Keys]) -> None:
+            responses, keys = stored
+            with keys_at_hand(keys):
+                self._insert_tasks(parts, prompts, responses)
+
+        with StoringProcesses(_parts, (store_prompts, store_responses), store_tasks) as processes:
             for chunk in chunks:
                 current_watch().advance(processes.store(chunk, len(chunk)))
             current_watch().advance(processes.finish())
 
-    def _insert_contents(self, parts: Sequence[_Part]) -> _Contents:
+    def _insert_prompts(self, parts: Sequence[_Part]) -> list[Prompt]:
         """In a transaction."""
         self._go_on()
         if self.batch is None:
             self.batch = self._create_batch()
-        return _insert_contents(self._actor, self.batch, parts, self._name)
+        return _insert_prompts(self._actor, self.batch, parts)
 
-    def _insert_tasks(self, parts: Sequence[_Part], contents: _Contents) -> None:
+    def _insert_responses(self, parts: Sequence[_Part], prompts: Sequence[Prompt]) -> _Responses:
         assert self.batch is not None
-        _insert_tasks(self._actor, self.batch, parts, contents, self._annotators)
+        return _insert_responses(self._actor, self.batch, parts, prompts, self._name)
+
+    def _insert_tasks(self, parts: Sequence[_Part], prompts: Sequence[Prompt], responses: _Responses) -> None:
+        assert self.batch is not None
+        _insert_tasks(self._actor, self.batch, parts, prompts, responses, self._annotators)
 
     def _go_on(self) -> Import:
         if self.imported is None:

@@ -1,17 +1,17 @@
-"""Chunks of an import stored by two processes, each with a connection of its own, where the database takes several
+"""Chunks of an import stored by several processes, each with a connection of its own, where the database takes several
 writers: two threads would share Python's lock, and making rows is half of the work.
 
-Storing a chunk has two steps, a transaction each, as for whoever stores alone. Each step is done for one chunk after
-the other, in the order of the chunks: a prompt is stored by the first chunk that has it, and the keys of tasks are in
-the order of the file. The processes are forked. After an error in one of them no further step is begun; what is in
-stays with the import, which nobody sees before it is done.
+Storing a chunk has steps, a transaction each. Those in turn are done for one chunk after the other, in the order of the
+chunks: a prompt is stored by the first chunk that has it, and keys are in the order of the file. The last waits for
+nobody. The processes are forked. After an error in one of them no further step in turn is begun; what is in stays with
+the import, which nobody sees before it is done.
 """
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
@@ -23,7 +23,7 @@ from django.db import connection, connections
 from annotation.importing.report import ImportRefused
 from workspace.web_server import end_with_parent
 
-NUMBER = 2
+MAX_PROCESSES = 3  # what is in turn takes a quarter of a chunk's time each
 _TURN = b"your turn"
 
 
@@ -40,23 +40,27 @@ def can_store_beside() -> bool:
 
 
 class _GaveUp(Exception):
-    """The other process goes no further."""
+    """Another process goes no further."""
 
 
 class StoringProcesses:
-    """With `with`: at its end every chunk is stored, or the first error is raised and both processes have ended.
+    """With `with`: at its end every chunk is stored, or the first error is raised and all processes have ended.
 
-    `prepare` makes of a chunk what `first` gets, and waits for no turn; `second` gets that and what `first` made.
+    `prepare` makes of a chunk what the first of `in_turn` gets; each further step gets that and what the steps before
+    it made, `last` too. `number`: of processes; without it one more than there are processors, for while one waits for
+    its turn or for the disk, at most MAX_PROCESSES.
     """
 
     def __init__(
         self,
         prepare: Callable[[Any], Any],
-        first: Callable[[Any], Any],
-        second: Callable[[Any, Any], None],
+        in_turn: Sequence[Callable[..., Any]],
+        last: Callable[..., None],
+        *,
+        number: int | None = None,
     ) -> None:
-        self._prepare = prepare
-        self._steps: tuple[Callable[..., Any], ...] = (first, second)
+        self._prepare, self._in_turn, self._last = prepare, in_turn, last
+        self._n_processes = number or min(MAX_PROCESSES, len(os.sched_getaffinity(0)) + 1)
         self._processes: list[ForkProcess] = []
         self._ends: list[Connection] = []  # all of them: a process closes those that are not its own
         self._chunks: list[Connection] = []
@@ -70,7 +74,7 @@ class StoringProcesses:
         connection.close()
         try:
             self._start()
-        except BaseException:  # of two processes one was started
+        except BaseException:  # some of them were started
             for end in self._ends:
                 end.close()
             for process in self._processes:
@@ -81,13 +85,15 @@ class StoringProcesses:
     def _start(self) -> None:
         fork = multiprocessing.get_context("fork")
         parent = os.getpid()
-        chunks = [self._pipe() for _ in range(NUMBER)]
-        results = [self._pipe() for _ in range(NUMBER)]
-        turns = [[self._pipe() for _ in range(NUMBER)] for _ in self._steps]  # [step][whose turn it becomes]
+        number = self._n_processes
+        chunks = [self._pipe() for _ in range(number)]
+        results = [self._pipe() for _ in range(number)]
+        # Of each step in turn, by whose turn it becomes.
+        turns = [[self._pipe() for _ in range(number)] for _ in self._in_turn]
         for step in turns:
             step[0][1].send_bytes(_TURN)
-        for place in range(NUMBER):
-            after = (place + 1) % NUMBER
+        for place in range(number):
+            after = (place + 1) % number
             mine = [step[place][0] for step in turns], [step[after][1] for step in turns]
             process = fork.Process(
                 target=self._store, args=(parent, chunks[place][0], results[place][1], *mine), daemon=True
@@ -99,7 +105,7 @@ class StoringProcesses:
         for end in self._ends:
             if end not in (*self._chunks, *self._results):
                 end.close()
-        self._waiting = [0] * NUMBER
+        self._waiting = [0] * number
 
     def _pipe(self) -> tuple[Connection, Connection]:
         ends = multiprocessing.get_context("fork").Pipe(duplex=False)
@@ -108,7 +114,7 @@ class StoringProcesses:
 
     def store(self, chunk: Any, rows: int) -> int:
         """Hands a chunk over and says how many rows were stored since the last call. Raises what a step raised."""
-        place = self._number % NUMBER
+        place = self._number % self._n_processes
         self._receive(place)
         try:
             self._chunks[place].send(chunk)
@@ -120,8 +126,8 @@ class StoringProcesses:
 
     def finish(self) -> int:
         """Waits for the chunks that were handed over; how many rows they have."""
-        for after in range(NUMBER):
-            self._receive((self._number + after) % NUMBER)
+        for after in range(self._n_processes):
+            self._receive((self._number + after) % self._n_processes)
         return self._take_stored()
 
     def _take_stored(self) -> int:
@@ -142,7 +148,7 @@ class StoringProcesses:
         self._waiting[place] = 0
 
     def _fail(self) -> None:
-        """One of them has ended: it tells why, the other that it gave up; one that was killed tells nothing."""
+        """One of them has ended: it tells why, the others that they gave up; one that was killed tells nothing."""
         self._end()
         for results in self._results:
             while True:
@@ -200,10 +206,11 @@ class StoringProcesses:
                 except EOFError:
                     return
                 made = [self._prepare(chunk)]
-                for step, turn, next_turn in zip(self._steps, turns, next_turns, strict=True):
+                for step, turn, next_turn in zip(self._in_turn, turns, next_turns, strict=True):
                     _wait(turn)
                     made.append(step(*made))
                     _pass_on(next_turn)
+                self._last(*made)
                 results.send(None)
         except _GaveUp:
             return
@@ -221,5 +228,5 @@ def _wait(turn: Connection) -> None:
 
 
 def _pass_on(turn: Connection) -> None:
-    with suppress(OSError):  # the other has no further chunk
+    with suppress(OSError):  # it has no further chunk
         turn.send_bytes(_TURN)

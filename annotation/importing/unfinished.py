@@ -109,7 +109,8 @@ def finish_import(imported: Import, report: ImportReport) -> None:
     )
     report.import_id, report.project = imported.pk, imported.project.slug
     if report.rows >= LARGE_IMPORT:
-        transaction.on_commit(lambda: refresh_statistics(apps.get_app_config("annotation").get_models()))
+        tables = list(apps.get_app_config("annotation").get_models())
+        transaction.on_commit(lambda: refresh_statistics(tables, two_at_once=True))
 
 
 @contextmanager

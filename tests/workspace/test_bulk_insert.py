@@ -10,6 +10,7 @@ from workspace import bulk_insert
 from workspace.bulk_insert import (
     insert_objects,
     insert_values,
+    keys_at_hand,
     new_object,
     reserve_keys,
     time_ordered_uuids,
@@ -114,3 +115,37 @@ def test_ids_in_the_order_of_time_say_nothing_of_the_order_in_one_call():
     assert later[0].hex[:12] >= earlier[0].hex[:12]
     # Of 499 neighbours about half go up: with a fair coin 150 or fewer come once in 10**18 calls.
     assert 150 < sum(a < b for a, b in itertools.pairwise(earlier)) < 350
+
+
+def test_moments_are_stored_to_the_microsecond_whatever_their_zone(project):
+    utc = datetime.datetime(2026, 3, 29, 0, 59, 59, 999_999, tzinfo=datetime.UTC)
+    moments = [
+        utc,
+        utc.astimezone(datetime.timezone(datetime.timedelta(hours=5, minutes=45))),
+        utc + datetime.timedelta(microseconds=1),
+        datetime.datetime(
+            1969, 12, 31, 23, 0, tzinfo=datetime.timezone(-datetime.timedelta(hours=3, minutes=30))
+        ),
+    ]
+    names = [field.attname for field in Prompt._meta.concrete_fields if not field.primary_key]
+    rows = [new_object(Prompt, **prompt_values(project, n)) for n in range(len(moments))]
+    for row, moment in zip(rows, moments, strict=True):
+        row.created_at = moment
+    insert_values(Prompt, names, [[row.__dict__[name] for name in names] for row in rows])
+    stored = list(Prompt.objects.filter(project=project).order_by("pk").values_list("created_at", flat=True))
+    assert stored == moments and stored[0] == stored[1] != stored[2]
+
+
+def test_new_rows_get_the_keys_that_were_reserved_for_them_and_then_others(project):
+    with transaction.atomic():
+        held = reserve_keys(Prompt, 3)
+        first, second = (
+            [new_object(Prompt, **prompt_values(project, n)) for n in of] for of in ((1, 2), (3,))
+        )
+        with keys_at_hand({Prompt: list(held)}):
+            insert_objects(first)
+            insert_objects(second)
+            insert_objects(more := [new_object(Prompt, **prompt_values(project, 4))])
+        insert_objects(after := [new_object(Prompt, **prompt_values(project, 5))])
+    assert [row.pk for row in first + second] == held
+    assert held[-1] < more[0].pk < after[0].pk

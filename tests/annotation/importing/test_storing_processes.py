@@ -1,4 +1,4 @@
-"""Chunks of an import stored by two processes: each step in the order of the chunks, all or nothing, whoever fails."""
+"""Chunks of an import stored by several processes: steps in the order of the chunks, all or nothing, whoever fails."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ from django.db import connection
 from annotation.importing import insertion
 from annotation.importing.actions import clear_unfinished, import_comparisons
 from annotation.importing.report import ImportRefused
-from annotation.importing.storing_processes import StoringProcesses
+from annotation.importing.storing_processes import MAX_PROCESSES, StoringProcesses
 from annotation.importing.watching import ImportStopped, Watch, watched_by
 from annotation.models import (
     Assignment,
@@ -55,35 +55,54 @@ def said(tmp_path):
     return Said()
 
 
-def test_each_step_is_done_in_the_order_of_the_chunks_and_two_chunks_are_stored_at_once(said):
-    second_chunk = multiprocessing.get_context("fork").Event()
+def test_steps_in_turn_are_done_in_the_order_of_the_chunks_and_several_chunks_are_stored_at_once(said):
+    third_chunk = multiprocessing.get_context("fork").Event()
 
     def first(chunk):
         said.note("first", chunk, os.getpid())
-        if chunk == 11:
-            second_chunk.set()
         return chunk * 2
 
     def second(chunk, made):
-        # The first chunk is not stored before the second has begun.
-        assert second_chunk.wait(60) and made == 2 * chunk
+        assert made == 2 * chunk
         said.note("second", chunk, os.getpid())
+        if chunk == 12:
+            third_chunk.set()
+        return made + 1
 
-    with StoringProcesses(lambda chunk: chunk + 10, first, second) as processes:
-        stored = [processes.store(chunk, 100 + chunk) for chunk in range(5)]
+    def last(chunk, made, also_made):
+        # The first chunk is not stored before the last steps of two others may begin.
+        assert third_chunk.wait(60) and also_made == 2 * chunk + 1
+        said.note("last", chunk, os.getpid())
+
+    with StoringProcesses(lambda chunk: chunk + 10, (first, second), last, number=3) as processes:
+        stored = [processes.store(chunk, 100 + chunk) for chunk in range(6)]
         stored.append(processes.finish())
-    assert sum(stored) == 510 and stored[0] == stored[1] == 0
+    assert sum(stored) == 615 and stored[:3] == [0, 0, 0]
     for step in ("first", "second"):
-        assert [int(chunk) for word, chunk, _ in said.lines() if word == step] == [10, 11, 12, 13, 14]
-    pids = {chunk: {pid for _, of, pid in said.lines() if of == chunk} for chunk in ("10", "11", "12")}
-    assert pids["10"] == pids["12"] != pids["11"] and all(len(one) == 1 for one in pids.values())
+        assert [int(chunk) for word, chunk, _ in said.lines() if word == step] == [10, 11, 12, 13, 14, 15]
+    assert sorted(int(chunk) for word, chunk, _ in said.lines() if word == "last") == [10, 11, 12, 13, 14, 15]
+    pids = {chunk: {pid for _, of, pid in said.lines() if of == str(chunk)} for chunk in range(10, 16)}
+    assert all(len(one) == 1 for one in pids.values()) and len(set.union(*pids.values())) == 3
+    assert [pids[chunk] for chunk in (10, 11, 12)] == [pids[chunk] for chunk in (13, 14, 15)]
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.parametrize("step", ["prepare", "first", "second"])
-def test_the_first_error_is_raised_and_no_step_of_a_later_chunk_is_done(said, step):
+@pytest.mark.parametrize(("processors", "expected"), [(1, 2), (2, 3), (64, 3)])
+def test_there_is_a_process_more_than_processors_as_far_as_steps_in_turn_let_them(
+    monkeypatch, processors, expected
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(processors)))
+    with StoringProcesses(str, (str,), lambda *made: None):
+        assert len(multiprocessing.active_children()) == expected
+
+
+STEPS = ("prepare", "first", "second", "last")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_first_error_is_raised_and_no_step_of_a_chunk_after_those_in_hand_is_done(said, step):
     def fail_at_2(name):
-        def run(chunk, made=None):
+        def run(chunk, *made):
             if chunk == 2 and name == step:
                 raise KeyError("the third chunk")
             if name != "prepare":
@@ -93,16 +112,20 @@ def test_the_first_error_is_raised_and_no_step_of_a_later_chunk_is_done(said, st
         return run
 
     def store():
-        with StoringProcesses(*map(fail_at_2, ("prepare", "first", "second"))) as processes:
-            for chunk in range(6):
+        prepare, first, second, last = map(fail_at_2, STEPS)
+        with StoringProcesses(prepare, (first, second), last, number=3) as processes:
+            for chunk in range(9):
                 processes.store(chunk, 1)
 
     with pytest.raises(KeyError, match="the third chunk"):
         store()
-    done = [(word, int(chunk)) for word, chunk in said.lines()]
-    of_both = {(name, chunk) for name in ("first", "second") for chunk in (0, 1)}
-    more = {("first", 2), ("first", 3)} if step == "second" else set()
-    assert of_both <= set(done) <= of_both | more and len(done) == len(set(done))
+    done = {(word, int(chunk)) for word, chunk in said.lines()}
+    assert len(done) == len(said.lines())
+    assert {(name, chunk) for name in ("first", "second", "last") for chunk in (0, 1)} <= done
+    assert (step, 2) not in done and all(chunk < 5 for _, chunk in done)
+    # A step in turn of a later chunk is done only where the one that failed had its turn.
+    later = {name for name, chunk in done if chunk > 2}
+    assert later <= set(STEPS[1 : STEPS.index(step)] if step != "last" else STEPS)
     assert not multiprocessing.active_children()
 
 
@@ -112,7 +135,7 @@ def test_a_process_that_is_killed_is_one_sentence():
             os.kill(os.getpid(), signal.SIGKILL)
 
     def store():
-        with StoringProcesses(lambda chunk: chunk, die, lambda chunk, made: None) as processes:
+        with StoringProcesses(lambda chunk: chunk, (die,), lambda chunk, made: None) as processes:
             for chunk in range(9):
                 processes.store(chunk, 1)
 
@@ -124,7 +147,7 @@ def test_a_process_that_is_killed_is_one_sentence():
 def test_where_the_import_fails_the_chunk_in_hand_is_ended_and_no_other_begun(said):
     def store():
         with StoringProcesses(
-            lambda chunk: chunk, said.note, lambda chunk, made: said.note(chunk)
+            lambda chunk: chunk, (said.note,), lambda chunk, made: said.note(chunk)
         ) as processes:
             processes.store("one", 1)
             raise ValueError("of the import")
@@ -135,7 +158,7 @@ def test_where_the_import_fails_the_chunk_in_hand_is_ended_and_no_other_begun(sa
     assert not multiprocessing.active_children()
 
 
-def test_where_only_one_of_the_two_can_be_started_it_ends(monkeypatch):
+def test_where_only_one_of_them_can_be_started_it_ends(monkeypatch):
     usual, started = ForkProcess.start, []
 
     def start(process):
@@ -145,13 +168,13 @@ def test_where_only_one_of_the_two_can_be_started_it_ends(monkeypatch):
         usual(process)
 
     monkeypatch.setattr(ForkProcess, "start", start)
-    with pytest.raises(BlockingIOError), StoringProcesses(str, str, lambda chunk, made: None):
+    with pytest.raises(BlockingIOError), StoringProcesses(str, (str,), lambda chunk, made: None):
         pass
     assert started[0].exitcode == 0
 
 
 def rows(number):
-    """Prompts that come again in another chunk, tasks with two judgments, ties, strengths, groups."""
+    """Prompts that come again in another chunk, tasks with two judgments, ties, strengths, groups, tags."""
     return [
         {
             "prompt": f"Q {n % 11}?",
@@ -160,6 +183,7 @@ def rows(number):
             "strength": n % 4,
             "annotator": f"a{n % 5}",
             "soft_label": 0.5 if n % 7 == 0 else 1.0,
+            "tags": [f"warning:w{n % 4}"] if n % 11 in (3, 4) else [],
         }
         for n in range(number)
     ]
@@ -217,7 +241,7 @@ def bring(project, max_, path):
 
 
 @pytest.mark.db
-def test_two_processes_store_what_one_does(project, criterion, max_, write_rows, by_processes):
+def test_several_processes_store_what_one_does(project, criterion, max_, write_rows, by_processes):
     path = write_rows(rows(60))
     other = create_project(actor=max_, name="Other")
     _, report = bring(project, max_, path)
@@ -225,6 +249,15 @@ def test_two_processes_store_what_one_does(project, criterion, max_, write_rows,
     _, expected = bring(other, max_, path)
     assert report.counts == expected.counts and report.counts["judgments"] == 60
     assert stored_rows(project) == stored_rows(other)
+    # In the order of the file, whichever process stored them.
+    for model in (Judgment, Assignment):
+        tasks = (
+            model.objects.filter(task__batch__project=project).order_by("pk").values_list("task", flat=True)
+        )
+        assert list(tasks) == sorted(tasks)
+    # Of prompts that came in by different chunks.
+    warnings = set(Batch.objects.values_list("content_warnings", flat=True))
+    assert warnings == {"|w0|w3|"}
     assert find_counter_drift(project) == find_counter_drift(other) == []
     assert not multiprocessing.active_children()
 
@@ -312,7 +345,8 @@ def test_killed_in_the_middle_the_processes_end_and_the_same_import_brings_all_i
             importing.kill()
         # The pipe of stdout ends when nobody holds it any more: the processes, too, have ended.
         assert importing.stdout.read() == ""
-    assert len(children) == (2 if connection.vendor == "postgresql" else 0)
+    expected = min(MAX_PROCESSES, len(os.sched_getaffinity(0)) + 1)
+    assert len(children) == (expected if connection.vendor == "postgresql" else 0)
     _wait_for_sessions_to_end()
     assert Import.objects.unfinished().count() == 1 and not Batch.objects.filter(visible=True).exists()
     assert 9 <= Task.objects.count() < 60
