@@ -9,6 +9,7 @@ from django.db.models.functions import Greatest
 from django.utils.translation import gettext as _
 
 from annotation.batches.ai_judges import ai_beside_people
+from annotation.batches.locks import comes_in, lock_for_tasks
 from annotation.batches.own_work import keep_from_writers
 from annotation.batches.progress import batch_progress
 from annotation.batches.warnings import add_warnings, with_warnings_of
@@ -111,7 +112,7 @@ def _required_judgments(batch: Batch, task: NewTask) -> int:
     count = len(task.responses)
     # A file's finished judgments may be of pairs, rankings and ratings; what is to be judged is of one kind.
     least = 2 if batch.kind == Batch.Kind.RANKING else batch.responses_per_task
-    fits = (1 if _comes_in(batch) else least) <= count <= batch.responses_per_task
+    fits = (1 if comes_in(batch) else least) <= count <= batch.responses_per_task
     if not fits:
         raise InvalidTask(
             f"The batch “{batch.name}” asks for {batch.responses_per_task} responses a task; this one has {count}."
@@ -135,7 +136,7 @@ def _required_judgments(batch: Batch, task: NewTask) -> int:
 @transaction.atomic
 def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Task]:
     """Tasks of a batch, in order. Raises BatchNotOpen for a closed batch, InvalidTask."""
-    batch = _lock_for_tasks(batch)
+    batch = lock_for_tasks(batch)
     created = _insert_tasks(batch, tasks)
     _note_added_tasks(actor, batch, len(created))
     return created
@@ -144,28 +145,14 @@ def add_tasks(*, actor: User, batch: Batch, tasks: Sequence[NewTask]) -> list[Ta
 @transaction.atomic
 def add_tasks_in_chunks(*, actor: User, batch: Batch, chunks: Iterable[Sequence[NewTask]]) -> int:
     """The same for more than fit in memory; how many there were."""
-    batch = _lock_for_tasks(batch)
+    batch = lock_for_tasks(batch)
     number = sum(len(_insert_tasks(batch, tasks)) for tasks in chunks)
     _note_added_tasks(actor, batch, number)
     return number
 
 
-def _comes_in(batch: Batch) -> bool:
-    """Whether it is of an import that is not done: nobody is handed its tasks, and several processes may add some."""
-    return batch.from_import_id is not None and not batch.visible
-
-
-def _lock_for_tasks(batch: Batch) -> Batch:
-    if _comes_in(batch):
-        return Batch.objects.get(pk=batch.pk)
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
-    if batch.state == Batch.State.CLOSED and batch.visible:
-        raise BatchNotOpen(_("The batch “%(name)s” is closed.") % {"name": batch.name})
-    return batch
-
-
 def _note_added_tasks(actor: User, batch: Batch, number: int) -> None:
-    if _comes_in(batch):
+    if comes_in(batch):
         add_warnings(batch)
     else:
         # A cursor may be past a new task with a high priority.
