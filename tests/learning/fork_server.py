@@ -28,7 +28,7 @@ from learning.interface.run_directory import RunDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_CODE = tuple(f"{ROOT / name}/" for name in ("learning", "rewardmodel", "policy_training"))
-SECONDS = 300.0
+SECONDS = 1200.0  # a busy machine is slow; a wait without end is none
 
 
 @dataclass(frozen=True)
