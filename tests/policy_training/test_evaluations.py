@@ -4,6 +4,8 @@ import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import SCORES
 from learning.interface.run_directory import RunDirectory
 from policy_training.actions import evaluate_policy
 from policy_training.evaluation_presets import evaluation_config
@@ -91,6 +93,12 @@ def execute_and_look(client, run, policy, model):  # noqa: F811
     evaluation = PolicyEvaluation.objects.get()
     assert (evaluation.policy, evaluation.reward_model, evaluation.prompt_set) == (policy, model, "asked")
     assert evaluation.report["responses"] == 3
+    # The reference's scores of the same prompts are kept, too; here it is the policy itself.
+    own, theirs = (
+        {row["prompt_id"]: row["reward"] for row in read_records(run.path / file, SCORES)}
+        for file in ("scores.parquet", "reference_scores.parquet")
+    )
+    assert own == pytest.approx(theirs) and len(own) == 3
     page = client.get(reverse("policies:policy", args=["kitchen", policy.pk])).content.decode()
     assert f"{evaluation.report['score']:.2f} ±" in page
     assert "0 won, 3 tied, 0 lost: 50 % (" in page

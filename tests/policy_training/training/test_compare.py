@@ -92,6 +92,10 @@ def test_who_wins_and_the_other_way_round_it_is_who_loses(
     assert b["difference"]["value"] == pytest.approx(found["policy"]["score"] - b["score"])
     assert b["score"] == pytest.approx(turned["policy"]["score"]) and b["kl"] is not None
     assert (people["prompts"], people["by_judge"]["lose"], people.get("kl")) == (3, 3, None)
+    # Of each prompt, for who chooses between policies: people's answer won wherever it was.
+    judged, others_words = json.loads((there.path / "judged.json").read_bytes())
+    assert others_words == {"p0": -1, "p2": -1, "p3": -1} and judged["p1"] is None
+    assert list(judged.values()).count(1) == b["by_judge"]["win"] and len(judged) == 6
     assert found["judge"]["requests"] == requests and found["judge"]["cost"] == pytest.approx(
         requests * 200 / 1e6
     )
