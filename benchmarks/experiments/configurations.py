@@ -102,6 +102,11 @@ def _max(name: str, /, **more: Any) -> Configuration:
 
 
 NO_LIMIT = {"reward.normalize": False, "reward.clip_range": None}
+SMALL_STEPS = {
+    "policy_optimizer.learning_rate": 3e-4,
+    "critic_optimizer.learning_rate": 1e-3,
+    "rollout.steps": 120,
+}
 FULL_STEP = {"algorithm.responses_per_minibatch": RESPONSES}  # one update an epoch
 
 
@@ -212,6 +217,11 @@ def _all() -> list[Configuration]:
         *(_max(f"max, reward model of {epochs:g} epochs", epochs=epochs) for epochs in (0.2, 0.5, 1.0)),
         *(_vanilla(f"vanilla, {labels} labels", labels=labels) for labels in (100, 300, 3000, 5000)),
         *(_max(f"max, {labels} labels", labels=labels) for labels in (100, 300, 3000, 5000)),
+        _vanilla("vanilla, small steps", changes=SMALL_STEPS),
+        *(
+            _vanilla(f"vanilla, small steps, {labels} labels", changes=SMALL_STEPS, labels=labels)
+            for labels in (100, 5000)
+        ),
     ]
     return made
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.experiments import comparison, over_optimisation, sections
+from benchmarks.experiments import comparison, over_optimisation, sections, support
 from benchmarks.experiments.charts import Curve, panels
 from benchmarks.experiments.configurations import CONFIGURATIONS, LEARN_DIRECTLY
 from benchmarks.experiments.intervals import interval
@@ -56,6 +56,7 @@ def write_report(rows: Sequence[Row], report: Path, folder: Path) -> None:
     page.append(sections.gradients(measured["gradients"]))
     page.append(sections.tails(measured["watched"], report))
     page.append(sections.alarms(measured["watched"]))
+    page.append(support.section(by_name))
     page.append(over_optimisation.section(by_name, measured["best_of_n"], report))
     learned = [
         row

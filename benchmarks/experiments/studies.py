@@ -251,6 +251,16 @@ STUDIES: Mapping[str, Study] = {
             "constraint every reward model is exploited, the better ones further."
         ),
     ),
+    "small_steps": Study(
+        "A smaller learning rate",
+        "None: a third of the learning rate and three times the steps, so that alarms have a finer clock.",
+        (
+            "vanilla",
+            "vanilla, small steps",
+            "vanilla, small steps, 100 labels",
+            "vanilla, small steps, 5000 labels",
+        ),
+    ),
 }
 
 # Of the sections over all runs.
@@ -290,6 +300,7 @@ FOUND_ALL: Mapping[str, str] = {
         "before "
         "a tenth is lost. It tells of a collapse that has begun, not of one to come."
     ),
+    "support": (""),
     "predictors": (
         "KL tells most, with a penalty and without. The proxy reward that was trained on says the less the "
         "further a policy has gone: over all runs, and most without a penalty, a higher proxy at the end goes "

@@ -17,7 +17,7 @@ from benchmarks.experiments.configurations import CONFIGURATIONS, Configuration
 from benchmarks.experiments.materials import Materials, run_in_process
 from benchmarks.experiments.runs import answers_kept, mean_gold
 from learning.interface.record_schemas import PROMPTS, TEXTS
-from policy_training.training.alarms.alarms import OBJECTIVE, WATCHED, AlarmWatch
+from policy_training.training.alarms.alarms import OBJECTIVE, WATCHED, AlarmWatch, RewardLimits
 from policy_training.training.alarms.config import AlarmOptions
 from policy_training.training.ppo import recipe as ppo
 
@@ -73,7 +73,7 @@ def first_alarms(steps: Sequence[Mapping[str, Any]], *, window: int, limit: floa
     """Kind of alarm -> the step that raises it, as the product's watch says of these measures."""
     watch, options = AlarmWatch(), AlarmOptions(window=window)
     for place, measures in enumerate(steps, start=1):
-        watch.look(measures, options, step=place, score_limit=limit)
+        watch.look(measures, options, step=place, limits=RewardLimits(score=limit))
     return dict(watch.raised)
 
 

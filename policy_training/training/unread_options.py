@@ -60,6 +60,7 @@ ALARM_RULES = (
                 "kl_limit",
                 "score_limit",
                 "spread_rise",
+                "supporting_answers",
             )  # fmt: skip
         ),
         holds=lambda config: option_at(config, "alarms.action") != "off",

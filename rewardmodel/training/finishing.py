@@ -63,6 +63,8 @@ def finish_model(
     # Of the held-out responses: a policy whose responses score above it has left what the model learned from.
     flat = [reward for group in rewards for reward in group]
     model.config.reward_range = [min(flat), max(flat)] if flat else None
+    # A policy is supported by them as far as they are like its own.
+    model.config.labelled_answers = sum(len(example.response_ids) for example in prepared.examples)
     sha256s = engine.save_model(
         exported,
         context.path / "model",
@@ -72,6 +74,7 @@ def finish_model(
         **report,
         "reward_shift": shift,
         "reward_range": model.config.reward_range,
+        "labelled_answers": model.config.labelled_answers,
         "reward_shift_source": shift_source,
         "n_demonstrations": len(prepared.demonstrations),
         "comparisons": count_by_split(source.comparisons, prepared.training, validation),

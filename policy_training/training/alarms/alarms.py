@@ -1,5 +1,6 @@
 """Signs of collapse and over-optimisation in the metrics of steps. Pure, but for the state a checkpoint keeps."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,26 @@ ENSEMBLE_SPREAD = f"score_{SPREAD}"
 SAMPLER_KL = "sampler_kl"
 WATCHED = (LENGTH, PERPLEXITY, KL, SCORE, ENSEMBLE_SPREAD, SAMPLER_KL)
 OBJECTIVE = "rlhf_reward"  # what the best checkpoint is chosen by
+RESPONSES = "responses"
+KL_RESPONSES = 128  # the mean KL of the last steps is over at least so many: of fewer it is noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardLimits:
+    """What the reward model can speak for. None: it does not say."""
+
+    score: float | None = None  # no score of a held-out answer is above it
+    kl: float | None = None  # nats a response, see `supported_kl`
+
+
+def supported_kl(answers: int, supporting: float) -> float:
+    """Nats a response from the policy of the `answers` that were labelled, where `supporting` of them still count.
+
+    n answers of one policy say as much about another as n exp(-KL) of its own: importance sampling needs exp(KL)
+    samples, and not many fewer (Chatterjee and Diaconis 2018, The sample size required in importance sampling,
+    theorem 1.1). 0 where there are no more than `supporting`.
+    """
+    return max(0.0, math.log(answers / supporting))
 
 
 @dataclass
@@ -24,17 +45,18 @@ class AlarmWatch(DataclassState):
     seen: int = 0  # steps since `first` began
     raised: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    kls: list[list[float]] = field(default_factory=list)  # (responses, KL) of the last steps
 
     def look(
-        self, metrics: Mapping[str, Any], options: AlarmOptions, *, step: int, score_limit: float | None
+        self, metrics: Mapping[str, Any], options: AlarmOptions, *, step: int, limits: RewardLimits
     ) -> list[str]:
         """Sentences of the alarms that this step raises. An alarm is raised once, until `start_anew`."""
         if options.action == "off":
             return []
         self.see(metrics, window=options.window)
-        if self.seen < 2 * options.window:  # the last steps would be among the first
-            return []
-        found = self.found(options, score_limit=score_limit)
+        # Before that the last steps would be among the first.
+        is_comparable = self.seen >= 2 * options.window
+        found = self.found(options, limits) if is_comparable else self._too_far(options, limits)
         new = {kind: words for kind, words in found.items() if kind not in self.raised}
         self.raised |= dict.fromkeys(new, step)
         sentences = [f"Alarm at step {step}: {words}." for words in new.values()]
@@ -50,21 +72,25 @@ class AlarmWatch(DataclassState):
                 if self.seen <= window:
                     self.first.setdefault(name, []).append(value)
                 self.last[name] = [*self.last.get(name, []), value][-window:]
+        if KL in metrics:
+            self.kls.append([float(metrics.get(RESPONSES, KL_RESPONSES)), float(metrics[KL])])
+            while sum(responses for responses, _ in self.kls[1:]) >= KL_RESPONSES:
+                del self.kls[0]
 
-    def found(self, options: AlarmOptions, *, score_limit: float | None) -> dict[str, str]:
+    def found(self, options: AlarmOptions, limits: RewardLimits) -> dict[str, str]:
         """Kind of alarm -> its words, for those that what was seen gives reason for."""
         words = {
             "collapse": self._collapse(options),
-            "score": self._score_out_of_range(score_limit),
+            "score": self._score_out_of_range(limits.score),
             "spread": self._spread(options),
             "sampler": self._sampler(options),
         }
-        return {kind: said for kind, said in words.items() if said}
+        return {kind: said for kind, said in words.items() if said} | self._too_far(options, limits)
 
     def start_anew(self) -> None:
-        """After a pause: what is now is what later steps are compared with. A score out of range stays so."""
+        """After a pause: what is now is what later steps are compared with. A score out of range stays so, and a KL."""
         self.first, self.last, self.seen = {}, {}, 0
-        self.raised = {kind: step for kind, step in self.raised.items() if kind == "score"}
+        self.raised = {kind: step for kind, step in self.raised.items() if kind in ("score", "support")}
 
     def objective(self) -> float | None:
         """Mean of the last steps' score minus KL penalty; None once an alarm was raised: no later step is best."""
@@ -96,6 +122,18 @@ class AlarmWatch(DataclassState):
             f"the mean score, {score[1]:.2f}, is above {limit:.2f}, which the reward model gave none of the answers it "
             "was tested on"
         )
+
+    def _too_far(self, options: AlarmOptions, limits: RewardLimits) -> dict[str, str]:
+        responses = sum(responses for responses, _ in self.kls)
+        if limits.kl is None or options.supporting_answers is None or responses < KL_RESPONSES:
+            return {}
+        kl = sum(responses * kl for responses, kl in self.kls) / responses
+        if kl <= limits.kl:
+            return {}
+        return {
+            "support": f"the policy is {kl:.1f} nats a response away from its reference, above {limits.kl:.1f}: fewer "
+            f"than {options.supporting_answers:g} of the answers that the reward model learned from are like its own"
+        }
 
     def _spread(self, options: AlarmOptions) -> str:
         spread = self._levels(ENSEMBLE_SPREAD)

@@ -26,6 +26,10 @@ class AlarmOptions:
     # figure, where it has one and is the only source of the reward.
     score_limit: float | None = None
     spread_rise: float = 0.5  # share of the first spread of an ensemble's models
+    # Over-optimisation: fewer answers than this among those that the reward model learned from are like the policy's
+    # own. At a KL of k nats a response they are all of them times exp(-k) (Chatterjee and Diaconis 2018). None: it is
+    # not looked at.
+    supporting_answers: float | None = added_option(100.0, before=None)
     # Nats a token, between who samples the rollouts (a server) and the policy that learns: above it their weights say
     # little any more. Ours.
     sampler_kl_limit: float = added_option(0.05, before=0.05)
@@ -35,5 +39,7 @@ class AlarmOptions:
         for name in ("length_rise", "kl_limit", "spread_rise", "sampler_kl_limit"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, found {getattr(self, name)}")
+        if self.supporting_answers is not None and not self.supporting_answers > 0:
+            raise ValueError(f"supporting_answers must be positive or null, found {self.supporting_answers}")
         if not 0.0 < self.perplexity_fall < 1.0:
             raise ValueError(f"perplexity_fall must be between 0 and 1, found {self.perplexity_fall}")

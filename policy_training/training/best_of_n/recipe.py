@@ -27,7 +27,7 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.alarms.alarms import KL, LENGTH, PERPLEXITY, SCORE
-from policy_training.training.alarms.steps import compare_ends, score_limit
+from policy_training.training.alarms.steps import compare_ends, reward_limits
 from policy_training.training.best_of_n.best_answers import (
     best_answers,
     gain_over_mean,
@@ -129,7 +129,7 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
         watched_figures(before),
         watched_figures(after),
         config.alarms,
-        limit=score_limit(config.alarms, config.rewards, scorer),
+        reward_limits(config.alarms, config.rewards, scorer),
     )
     context.set_status(notes=[*notes, *alarms])
     every, chosen = (

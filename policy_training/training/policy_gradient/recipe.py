@@ -32,7 +32,7 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.steps import keep_step, score_limit
+from policy_training.training.alarms.steps import keep_step, reward_limits, unknown_support
 from policy_training.training.attention import with_math_attention
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.losses import (
@@ -126,7 +126,9 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         },
     )
     steps_total = config.rollout.steps
+    limits = reward_limits(config.alarms, config.rewards, state.scorer)
     notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
+    notes += unknown_support(config.alarms, limits)
     checkpoints.require_steps(steps_total)
     step = checkpoints.resume()
     if step == 0:
@@ -137,7 +139,6 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     ends_early = context.run_directory.is_asked_to_end()
     if ends_early:
         steps_total = step = checkpoints.restore_best() or step
-    limit = score_limit(config.alarms, config.rewards, state.scorer)
     while step < steps_total and progress.stopped_at_kl is None:
         step += 1
         context.require_current()
@@ -147,7 +148,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
             metrics |= evaluate_step(state)
         if step == 1:
             metrics["initial_scores"] = progress.initial_scores
-        new_alarms = alarms.look(metrics, config.alarms, step=step, score_limit=limit)
+        new_alarms = alarms.look(metrics, config.alarms, step=step, limits=limits)
         context.log_metrics(step, metrics)
         log_samples(state, rollouts, step)
         context.set_status(stage="training", step=step, steps_total=steps_total)

@@ -18,7 +18,7 @@ from learning.checkpoints import Checkpoints, Stateful
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.steps import keep_step, score_limit
+from policy_training.training.alarms.steps import keep_step, reward_limits, unknown_support
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.experience import gather_experience, make_minibatches
 from policy_training.training.ppo.micro_batches import Minibatch
@@ -70,7 +70,9 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         state=stateful,
         rank_state={"buffer": state.buffer} if state.buffer.steps > 1 else {},
     )
+    limits = reward_limits(config.alarms, config.rewards, state.scorer)
     notes = cut_notes(state.train_prompts, config.batch.max_prompt_tokens)
+    notes += unknown_support(config.alarms, limits)
     # The critic alone may learn before.
     checkpoints.require_steps(config.rollout.steps + config.critic.max_pretraining_updates)
     step = checkpoints.resume()
@@ -186,8 +188,8 @@ def look_for_alarms(state: PPOState, alarms: AlarmWatch, metrics: dict[str, Any]
     if metrics["phase"] != "policy":
         return []
     options = state.config.alarms
-    limit = score_limit(options, state.config.rewards, state.scorer)
-    return alarms.look(metrics, options, step=step, score_limit=limit)
+    limits = reward_limits(options, state.config.rewards, state.scorer)
+    return alarms.look(metrics, options, step=step, limits=limits)
 
 
 def update_penalty(state: PPOState, minibatches: Sequence[Minibatch]) -> dict[str, float]:

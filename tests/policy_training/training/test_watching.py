@@ -17,7 +17,7 @@ from learning.interface.training_options import (
     RuntimeOptions,
 )
 from learning.run_context import PauseRequested
-from policy_training.training.alarms.alarms import AlarmWatch
+from policy_training.training.alarms.alarms import AlarmWatch, RewardLimits
 from policy_training.training.alarms.config import AlarmOptions
 from policy_training.training.alarms.steps import compare_ends
 from policy_training.training.config import AdoptConfig
@@ -99,18 +99,21 @@ def test_the_metrics_of_a_step_are_recomputed_from_its_rollouts(small_state):
     assert metrics["distinct_1"] == len(set(words)) / len(words)
 
 
+NO_LIMITS = RewardLimits()
+
+
 def row(tokens=10.0, perplexity=4.0, kl=0.0, score=0.0, spread=None, reward=0.0):
     found = {"response_tokens": tokens, "response_perplexity": perplexity, "kl": kl, "score": score}
     found["rlhf_reward"] = reward
     return found if spread is None else found | {"score_model_spread": spread}
 
 
-def raised(rows, options, score_limit=None):
+def raised(rows, options, limits=NO_LIMITS):
     """{step: sentences} of the steps that raise something."""
     watch = AlarmWatch()
     found = {}
     for step, metrics in enumerate(rows, 1):
-        if sentences := watch.look(metrics, options, step=step, score_limit=score_limit):
+        if sentences := watch.look(metrics, options, step=step, limits=limits):
             found[step] = sentences
     return found
 
@@ -137,7 +140,9 @@ def test_a_collapse_is_longer_surer_and_farther_away_at_once():
 def test_scores_out_of_range_and_models_that_drift_apart():
     options = AlarmOptions(window=1)
     rows = [row(score=1.0, spread=2.0), row(score=3.0, spread=2.9), row(score=3.1, spread=3.0)]
-    assert {step: len(found) for step, found in raised(rows, options, score_limit=3.0).items()} == {3: 2}
+    assert {step: len(found) for step, found in raised(rows, options, RewardLimits(score=3.0)).items()} == {
+        3: 2
+    }
     assert raised(rows, options) == {
         3: ["Alarm at step 3: the reward models differ by 3.00 (standard deviation), at first by 2.00."]
     }
@@ -146,12 +151,14 @@ def test_scores_out_of_range_and_models_that_drift_apart():
 def test_after_a_pause_levels_begin_anew_and_a_score_out_of_range_stays_known():
     options, watch = AlarmOptions(window=1), AlarmWatch()
     for step in (1, 2):
-        found = watch.look(row(score=9.0, spread=float(step)), options, step=step, score_limit=1.0)
+        found = watch.look(
+            row(score=9.0, spread=float(step)), options, step=step, limits=RewardLimits(score=1.0)
+        )
     assert len(found) == 2 and watch.objective() is None
     watch.start_anew()
-    assert watch.look(row(score=9.0, spread=2.0), options, step=3, score_limit=1.0) == []
-    assert watch.look(row(score=9.0, spread=2.0), options, step=4, score_limit=1.0) == []
-    assert len(watch.look(row(score=9.0, spread=3.0), options, step=5, score_limit=1.0)) == 1
+    assert watch.look(row(score=9.0, spread=2.0), options, step=3, limits=RewardLimits(score=1.0)) == []
+    assert watch.look(row(score=9.0, spread=2.0), options, step=4, limits=RewardLimits(score=1.0)) == []
+    assert len(watch.look(row(score=9.0, spread=3.0), options, step=5, limits=RewardLimits(score=1.0))) == 1
     again = AlarmWatch()
     again.load_state_dict(watch.state_dict())
     assert again == watch
@@ -163,6 +170,7 @@ def test_after_a_pause_levels_begin_anew_and_a_score_out_of_range_stays_known():
         ({"window": 0}, "window"),
         ({"perplexity_fall": 1.0}, "perplexity_fall must be between 0 and 1"),
         ({"kl_limit": 0}, "kl_limit must be positive"),
+        ({"supporting_answers": 0}, "supporting_answers must be positive or null"),
         ({"action": "stop"}, "is not one of off, note, pause"),
     ],
 )
@@ -297,11 +305,11 @@ def test_a_policy_gradient_pauses_goes_on_and_ends_as_ppo_does(tmp_path, policy_
 def test_a_training_measured_at_its_ends_alone_is_held_against_the_same_limits():
     options = AlarmOptions()
     calm, collapsed = row(score=1.0), row(tokens=12.5, perplexity=3.0, kl=10.0, score=4.0)
-    assert compare_ends(calm, calm, options, limit=3.0) == []
-    collapse, score = compare_ends(calm, collapsed, options, limit=3.0)
+    assert compare_ends(calm, calm, options, RewardLimits(score=3.0)) == []
+    collapse, score = compare_ends(calm, collapsed, options, RewardLimits(score=3.0))
     assert collapse.startswith("Alarm: it looks like a collapse: responses of 12.5 tokens instead of 10.0")
     assert score.startswith("Alarm: the mean score, 4.00, is above 3.00")
-    assert compare_ends(calm, collapsed, AlarmOptions(action="off"), limit=3.0) == []
+    assert compare_ends(calm, collapsed, AlarmOptions(action="off"), RewardLimits(score=3.0)) == []
     with pytest.raises(ValueError, match="best-of-n measures its answers once it has learned them"):
         best_of_n_config("x", "y", alarms=AlarmOptions(action="pause"))
 

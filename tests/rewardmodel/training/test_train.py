@@ -99,6 +99,9 @@ def test_the_command_trains_judges_and_saves(finished, policy_path, module_confi
     assert sum(row["n"] for row in result["calibration"]) == result["n"]
     assert result["layout"] == "shared_prompt" and "differ by" in result["layout_reason"]
     assert result["comparisons"]["train"]["used"] + result["comparisons"]["train"]["not_used"] == 64
+    assert result["labelled_answers"] == 3 * result["comparisons"]["train"]["used"]  # three answers each
+    saved = json.loads((finished / "model" / "config.json").read_text())
+    assert saved["labelled_answers"] == result["labelled_answers"]
     assert json.loads((finished / "status.json").read_text())["outcome"] == "done"
     samples = lines(finished / "samples.jsonl")
     assert samples and all("responses" in row and "of" in row["agrees"] for row in samples)
