@@ -15,7 +15,7 @@ from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.content.held_out import HELD_OUT_SETS
 from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task, TaskResponse
 from learning.interface.options import UserError, options_to_dict
-from learning.interface.proportions import wilson_interval
+from learning.interface.proportions import clustered_interval
 from learning.interface.training_options import RuntimeOptions
 from policy_training.models import Policy
 from policy_training.rewards import describe_rewards
@@ -158,6 +158,7 @@ class HeadToHead:
     losses: int
     equal: int  # prompts to which both gave the same answer: not shown to anybody
     on_trained_prompts: int  # of the judgments, those on prompts that a training had seen
+    by_prompt: list[tuple[float, int]]  # of each prompt the judgments won, a tie half, and all of them
 
     @property
     def total(self) -> int:
@@ -170,8 +171,8 @@ class HeadToHead:
 
     @property
     def share_interval(self) -> tuple[float, float]:
-        """95 %, in percent, by Wilson's formula."""
-        low, high = wilson_interval(self.wins + self.ties / 2, self.total)
+        """95 %, in percent, over prompts, however many judged each."""
+        low, high = clustered_interval(self.by_prompt)
         return 100 * low, 100 * high
 
     def percent(self, count: int) -> float:
@@ -220,17 +221,24 @@ def head_to_head(round_: Round) -> list[HeadToHead]:
     )
     new_source = round_.start_policy.source_id
     counts: dict[Source, Counter[str]] = {}
+    won: dict[Source, dict[int, list[float]]] = {}  # of each prompt, by judgment
     for judgment in judgments:
         sources = {entry.response_id: entry.response.source for entry in judgment.task.task_responses.all()}
         opponent = next((source for source in sources.values() if source.pk != new_source), None)
         if opponent is None:
             continue
         own = counts.setdefault(opponent, Counter())
-        if len(judgment.tiers) == 1:
-            own["ties"] += 1
-        else:
-            own["wins" if sources[judgment.tiers[0][0]].pk == new_source else "losses"] += 1
         prompt = judgment.task.prompt
+        said = (
+            "ties"
+            if len(judgment.tiers) == 1
+            else "wins"
+            if sources[judgment.tiers[0][0]].pk == new_source
+            else "losses"
+        )
+        own[said] += 1
+        worth = {"wins": 1.0, "ties": 0.5, "losses": 0.0}[said]
+        won.setdefault(opponent, {}).setdefault(prompt.pk, []).append(worth)
         own["trained"] += prompt.split == Prompt.Split.TRAIN and prompt.pk not in held_out
     recorded = {
         pairing.opponent.policy.source_id if pairing.opponent.policy else None: pairing
@@ -250,6 +258,7 @@ def head_to_head(round_: Round) -> list[HeadToHead]:
                 own["losses"],
                 pairing.equal if pairing else 0,
                 own["trained"],
+                [(sum(judged), len(judged)) for judged in won[source].values()],
             )
         )
     return results

@@ -8,13 +8,15 @@ from typing import Any
 from django.utils.translation import gettext
 
 from annotation.models import Judgment, Source, TaskResponse
-from learning.interface.proportions import wilson_interval
+from learning.interface.proportions import clustered_interval, wilson_interval
 from policy_training.models import PolicyComparison
 from runs.line_pictures import LinePicture, line_picture
 from workspace.models import User
 
 WIDTH, HEIGHT = 100.0, 60.0
 MAX_JUDGMENTS = 20_000  # that a page counts
+
+Said = dict[int, Counter[str]]  # of each prompt how often people said win, tie and lose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,8 @@ class Verdicts:
     lose: int
     unclear: int = 0
     tags: Sequence[tuple[str, "Verdicts"]] = ()
+    # Of people's judgments: of each prompt the judgments won, a tie half, and all of them. Empty: one verdict a prompt.
+    by_prompt: Sequence[tuple[float, int]] = ()
 
     @property
     def total(self) -> int:
@@ -39,8 +43,14 @@ class Verdicts:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 %, in percent, by Wilson's formula over what was drawn, the prompts."""
-        low, high = wilson_interval(self.win + self.tie / 2, self.total)
+        """95 %, in percent, over what was drawn, the prompts: by Wilson's formula, or of several judgments of a prompt,
+        which are no independent evidence, by a bootstrap.
+        """
+        low, high = (
+            clustered_interval(self.by_prompt)
+            if self.by_prompt
+            else wilson_interval(self.win + self.tie / 2, self.total)
+        )
         return 100 * low, 100 * high
 
     @property
@@ -74,6 +84,7 @@ class Verdicts:
             lose=self.win,
             unclear=self.unclear,
             tags=[(tag, own.turned()) for tag, own in self.tags],
+            by_prompt=[(judged - won, judged) for won, judged in self.by_prompt],
         )
 
 
@@ -94,20 +105,32 @@ def _verdicts(by: str, counts: Mapping[str, Any] | None) -> Verdicts | None:
     )
 
 
+def _said_by_people(by: str, said: Said, tags: Sequence[tuple[str, Verdicts]] = ()) -> Verdicts:
+    counts = sum(said.values(), Counter[str]())
+    return Verdicts(
+        by=by,
+        win=counts["win"],
+        tie=counts["tie"],
+        lose=counts["lose"],
+        tags=tags,
+        by_prompt=[(own["win"] + own["tie"] / 2, own.total()) for own in said.values()],
+    )
+
+
 def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdicts]:
     """(the other's name, criterion) -> what people said of the pairs, each judgment for itself."""
     names: dict[tuple[str, int | None], str] = {}
     for other in comparison.produced_by.parameters["others"]:
         names[other["kind"], other.get("policy") or other.get("source")] = other["name"]
-    found: dict[tuple[str, str], Counter[str]] = {}
-    by_tag: dict[tuple[str, str], dict[str, Counter[str]]] = {}
+    found: dict[tuple[str, str], Said] = {}
+    by_tag: dict[tuple[str, str], dict[str, Said]] = {}
     own = comparison.policy.source_id
     for batch in comparison.batches.select_related("criterion").order_by("pk"):
         rows = (
             Judgment.objects.counted()
             .in_batch(batch)
             .of_annotator_kinds(User.Kind.PERSON)
-            .values_list("task_id", "tiers", "task__prompt__tags")
+            .values_list("task_id", "task__prompt_id", "tiers", "task__prompt__tags")
         )[:MAX_JUDGMENTS]
         judged = list(rows)
         shown: dict[int, dict[int, tuple[Any, ...]]] = {}  # task, response -> source, its kind, its policy
@@ -117,7 +140,7 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
         )  # fmt: skip
         for task, response, *whose in responses:
             shown.setdefault(task, {})[response] = tuple(whose)
-        for task, tiers, tags in judged:
+        for task, prompt, tiers, tags in judged:
             others = [one for one in shown[task].values() if one[0] != own]
             source, kind, policy = others[0] if others else (0, "", None)
             key: tuple[str, int | None] = ("source", source)
@@ -129,23 +152,21 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
                 continue
             said = "tie" if len(tiers) == 1 else "win" if shown[task][tiers[0][0]][0] == own else "lose"
             place = (names[key], batch.criterion.name)
-            found.setdefault(place, Counter())[said] += 1
+            found.setdefault(place, {}).setdefault(prompt, Counter())[said] += 1
             for tag in set(tags or ()):
-                by_tag.setdefault(place, {}).setdefault(tag, Counter())[said] += 1
-
-    def verdicts(by: str, counts: Counter[str], tags: Sequence[tuple[str, Verdicts]] = ()) -> Verdicts:
-        return Verdicts(by=by, win=counts["win"], tie=counts["tie"], lose=counts["lose"], tags=tags)
+                of_tag = by_tag.setdefault(place, {}).setdefault(tag, {})
+                of_tag.setdefault(prompt, Counter())[said] += 1
 
     return {
-        (name, criterion): verdicts(
+        (name, criterion): _said_by_people(
             gettext("people, on %(criterion)s") % {"criterion": criterion},
-            counts,
+            said,
             [
-                (tag, verdicts("", own_counts))
-                for tag, own_counts in sorted(by_tag.get((name, criterion), {}).items())
+                (tag, _said_by_people("", of_tag))
+                for tag, of_tag in sorted(by_tag.get((name, criterion), {}).items())
             ],
         )
-        for (name, criterion), counts in found.items()
+        for (name, criterion), said in found.items()
     }
 
 

@@ -149,6 +149,18 @@ def test_agreement_stands_by_strength_with_the_pairs_that_have_none_apart():
 
 def test_a_share_of_pairs_comes_with_wilsons_interval():
     """The example of Newcombe (1998), table I: 81 of 263."""
-    result = HeadToHead(None, "old", "", wins=71, ties=20, losses=172, equal=0, on_trained_prompts=0)
+    by_prompt = [(1.0, 1)] * 71 + [(0.5, 1)] * 20 + [(0.0, 1)] * 172
+    result = HeadToHead(
+        None, "old", "", wins=71, ties=20, losses=172, equal=0, on_trained_prompts=0, by_prompt=by_prompt
+    )
     assert result.share == pytest.approx(100 * 81 / 263)
     assert result.share_interval == pytest.approx((25.53, 36.62), abs=0.005)
+
+
+def test_several_judgments_of_a_prompt_are_no_independent_evidence():
+    """Two people agree on four prompts: two of four won is drawn 0 to 4 times of four (Binomial(4, 1/2))."""
+    result = HeadToHead(
+        None, "old", "", wins=4, ties=0, losses=4, equal=0, on_trained_prompts=0,
+        by_prompt=[(2.0, 2)] * 2 + [(0.0, 2)] * 2,
+    )  # fmt: skip
+    assert (result.share, result.share_interval) == (50.0, (0.0, 100.0))

@@ -17,6 +17,7 @@ from learning.run_context import RunContext, StopRequested
 from policy_training.training.best_of_n.best_answers import Candidate, Origin
 from policy_training.training.best_of_n.candidate_files import shard_files, stored_scores_file
 from policy_training.training.best_of_n.config import BestOfNConfig
+from policy_training.training.judge_config import JudgeOptions
 from policy_training.training.rewards.sources import load_scorer
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
@@ -294,11 +295,12 @@ def sampling_request(config: BestOfNConfig, n_samples: int, seed: str) -> Sampli
 def load_run_scorer(
     context: RunContext[BestOfNConfig], tokenizer: Any, distributed: DistributedContext
 ) -> RolloutScorer:
+    """What scores answers one by one: all of the run's rewards but the judge (judged_candidates.py)."""
     config = context.options
     return load_scorer(
         context,
         tokenizer,
-        config.rewards,
+        replace(config.rewards, judge=JudgeOptions()),
         path=config.reward_model_path,
         policy_batch=config.batch,
         batch=config.reward_model_batch or config.batch,

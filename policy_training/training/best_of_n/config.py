@@ -105,14 +105,15 @@ class BestOfNConfig:
             raise ValueError(
                 "candidates.samples_per_prompt is 0: without samples, take answers that are there already"
             )
-        if self.stored.use and self.rewards.judge.server.name:
-            raise ValueError(
-                "rewards.judge: it rewards an answer by those beside it, so answers of other times do not compare; "
-                "leave out the judge, or the answers that are there already"
-            )
         if self.sampler_names and len(self.sampler_names) != len(self.answering):
             raise ValueError(
                 f"sampler_names: {len(self.sampler_names)} names for {len(self.answering)} policies"
+            )
+        fresh = self.candidates.samples_per_prompt * len(self.fresh_sources)
+        if self.rewards.judge.server.name and fresh < 2 and not self.stored.use:
+            raise ValueError(
+                "rewards.judge compares a prompt's answers with each other, and there is one of each; set "
+                "candidates.samples_per_prompt to at least 2"
             )
         for section, names in NOT_FOR_BEST_OF_N:
             options = getattr(self, section)

@@ -42,6 +42,7 @@ from policy_training.training.best_of_n.candidates import (
     sampling_request,
 )
 from policy_training.training.best_of_n.config import BestOfNConfig
+from policy_training.training.best_of_n.judged_candidates import add_judges_rewards
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.rewards.sources import scorer_report
 from policy_training.training.rollouts.rollouts import (
@@ -79,6 +80,9 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
         distributed,
     )
     answers = all_answers(context, distributed, tokenizer, train_rows + heldout_rows)
+    judge_report: dict[str, Any] = {}
+    if config.rewards.judge.server.name:
+        answers, judge_report = add_judges_rewards(context, distributed, train_rows + heldout_rows, answers)
 
     # 2. The best of each prompt, as rows to learn.
     kept = {
@@ -169,7 +173,7 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
         "policy_sha256s": model_source_sha256s(config.model.source),
         "sampler_sha256s": [model_source_sha256s(source) for source in config.answering],
         "reward_model_sha256s": scorer.sha256s,
-        **scorer_report(scorer),
+        **scorer_report(scorer, judge_report),
     }
 
 

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from learning.interface.options import UserError
-from policy_training.training.evaluation.pair_verdicts import both_orders
-from policy_training.training.rewards.judging import Comparison, Judge, Judged
+from policy_training.training.rewards.judging import Comparison, Judge, Judged, both_orders, require_a_verdict
 from policy_training.training.servers.requests import Usage
 
 Key = tuple[str, int, int, int]
+
+
+def _key(items: Sequence[str], one: Comparison) -> Key:
+    return items[one.prompt], one.first, one.second, one.repeat
 
 
 class VerdictFile:
@@ -45,8 +47,15 @@ class VerdictFile:
             os.fsync(file.fileno())
         self.verdicts[key] = judged
 
+    def of(
+        self, items: Sequence[str], groups: Sequence[Sequence[str]], repeats: int
+    ) -> dict[Comparison, Judged]:
+        """The verdicts on every pair of each item's answers in both orders, which must all be there."""
+        asked = both_orders([len(group) for group in groups], repeats)
+        return {one: self.verdicts[_key(items, one)] for one in asked}
 
-def judge_all(
+
+def judge_missing(
     judge: Judge,
     kept: VerdictFile,
     items: Sequence[str],
@@ -55,20 +64,15 @@ def judge_all(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     check: Callable[[], None] = lambda: None,
-) -> dict[Comparison, Judged]:
-    """Every pair of each item's answers in both orders; `items` are names that a run started again has as well.
-
-    Raises UserError where no reply at all was understood: then it is not the answers that are unclear.
+) -> None:
+    """Asks for what is not kept yet of every pair of each item's answers in both orders; `items` are names that a run
+    started again has as well.
     """
     asked = both_orders([len(group) for group in groups], judge.options.repeats)
-
-    def key(one: Comparison) -> Key:
-        return items[one.prompt], one.first, one.second, one.repeat
-
-    missing = [one for one in asked if key(one) not in kept.verdicts]
+    missing = [one for one in asked if _key(items, one) not in kept.verdicts]
 
     def keep(one: Comparison, judged: Judged) -> None:
-        kept.add(key(one), judged)
+        kept.add(_key(items, one), judged)
         on_progress(len(kept.verdicts), len(asked))
 
     judge.server.ask_all(
@@ -82,10 +86,22 @@ def judge_all(
         on_answer=keep,
         check=check,
     )
-    judged = {one: kept.verdicts[key(one)] for one in asked}
-    if asked and all(found.verdict is None for found in judged.values()):
-        raise UserError(
-            f"the judge {judge.options.server.model} gave no verdict in any of {len(asked)} comparisons; look at "
-            "what it replies, or give it more tokens (judge.max_reply_tokens)"
-        )
+
+
+def judge_all(
+    judge: Judge,
+    kept: VerdictFile,
+    items: Sequence[str],
+    conversations: Sequence[Sequence[Mapping[str, Any]]],
+    groups: Sequence[Sequence[str]],
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    check: Callable[[], None] = lambda: None,
+) -> dict[Comparison, Judged]:
+    """As judge_missing, and all verdicts. Raises UserError where no reply at all was understood: then it is not the
+    answers that are unclear.
+    """
+    judge_missing(judge, kept, items, conversations, groups, on_progress=on_progress, check=check)
+    judged = kept.of(items, groups, judge.options.repeats)
+    require_a_verdict(judge.options, judged.values())
     return judged

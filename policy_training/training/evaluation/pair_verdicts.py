@@ -15,17 +15,6 @@ from policy_training.training.rewards.judging import Comparison, Judged, worth_o
 Pair = tuple[int, int, int]  # task, the earlier of two answers, the later
 
 
-def both_orders(sizes: Sequence[int], repeats: int) -> list[Comparison]:
-    """Every pair of the answers of each task, `sizes` of them, in both orders, so often."""
-    return [
-        Comparison(prompt=task, first=first, second=second, repeat=repeat)
-        for task, size in enumerate(sizes)
-        for low, high in combinations(range(size), 2)
-        for repeat in range(repeats)
-        for first, second in ((low, high), (high, low))
-    ]
-
-
 def repeat_outcomes(judged: Mapping[Comparison, Judged]) -> dict[Pair, list[int | None]]:
     """Of each pair and repeat: 1 the earlier answer won, -1 the later, 0 a tie; None where one of its two orders was
     not understood. Where the orders disagree it is a tie (Zheng et al. 2023, "Judging LLM-as-a-Judge", 3.4, which calls

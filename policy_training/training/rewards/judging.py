@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
@@ -127,13 +127,7 @@ class Judge:
         check: Callable[[], None] = lambda: None,
     ) -> JudgedAnswers:
         """Every pair of a prompt's answers, in both orders. Raises UserError where no reply at all was understood."""
-        asked = [
-            Comparison(prompt=prompt, first=first, second=second, repeat=repeat)
-            for prompt, group in enumerate(groups)
-            for low, high in combinations(range(len(group)), 2)
-            for repeat in range(self.options.repeats)
-            for first, second in ((low, high), (high, low))
-        ]
+        asked = both_orders([len(group) for group in groups], self.options.repeats)
         judged: dict[Comparison, Judged] = {}
         self.server.ask_all(
             asked,
@@ -146,12 +140,8 @@ class Judge:
             on_answer=lambda one, answer: judged.__setitem__(one, answer),
             check=check,
         )
-        self._count(judged)
-        if asked and all(found.verdict is None for found in judged.values()):
-            raise UserError(
-                f"the judge {self.options.server.model} gave no verdict in any of {len(asked)} comparisons; look at "
-                "what it replies, or give it more tokens (judge.max_reply_tokens)"
-            )
+        self.count(judged)
+        require_a_verdict(self.options, judged.values())
         return rewards_of(judged, [len(group) for group in groups])
 
     def compare(
@@ -180,7 +170,8 @@ class Judge:
                 break
         return Judged(verdict=verdict, usage=usage, requests=requests, seconds=time.perf_counter() - started)
 
-    def _count(self, judged: Mapping[Comparison, Judged]) -> None:
+    def count(self, judged: Mapping[Comparison, Judged]) -> None:
+        """Adds both orders of every pair to the totals."""
         totals = self.totals
         for one, found in judged.items():
             totals.comparisons += 1
@@ -215,6 +206,26 @@ class Judge:
             ),
             "cost": cost / 1e6,
         }
+
+
+def require_a_verdict(options: JudgeOptions, judged: Collection[Judged]) -> None:
+    """Raises UserError where not one of the replies was understood."""
+    if judged and all(found.verdict is None for found in judged):
+        raise UserError(
+            f"the judge {options.server.model} gave no verdict in any of {len(judged)} comparisons; look at what it "
+            "replies, or give it more tokens (judge.max_reply_tokens)"
+        )
+
+
+def both_orders(sizes: Sequence[int], repeats: int) -> list[Comparison]:
+    """Every pair of the answers of each prompt, `sizes` of them, in both orders, so often."""
+    return [
+        Comparison(prompt=prompt, first=first, second=second, repeat=repeat)
+        for prompt, size in enumerate(sizes)
+        for low, high in combinations(range(size), 2)
+        for repeat in range(repeats)
+        for first, second in ((low, high), (high, low))
+    ]
 
 
 def worth_of(verdict: Verdict) -> int:

@@ -343,20 +343,22 @@ def scorer_state(scorer: RolloutScorer) -> dict[str, Stateful]:
     return {"model_scales": scorer.scales, "judge": scorer.judge.totals}
 
 
-def scorer_report(scorer: RolloutScorer) -> dict[str, Any]:
-    """What result.json says of a score that is made of several; nothing of a single reward model's."""
-    if not isinstance(scorer, CombinedScorer):
-        return {}
-    return {
-        "rewards": {
+def scorer_report(scorer: RolloutScorer, judge: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What result.json says of a score that is made of several; nothing of a single reward model's. `judge`: the report
+    of a judge that the scorer does not ask itself.
+    """
+    found: dict[str, Any] = {"judge": dict(judge)} if judge else {}
+    if isinstance(scorer, CombinedScorer):
+        found |= {
             "combination": scorer.options.combination,
             "model_sha256s": {name: further.sha256s for name, further in scorer.further.items()},
             "functions": [function.part.function for function in scorer.functions],
             "means": scorer.scales.means,
             "standard_deviations": scorer.scales.deviations,
-            **({"judge": scorer.judge.report()} if scorer.judge is not None else {}),
         }
-    }
+        if scorer.judge is not None:
+            found["judge"] = scorer.judge.report()
+    return {"rewards": found} if found else {}
 
 
 def critic_scale(

@@ -21,6 +21,7 @@ from learning.interface.record_files import write_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES
 from policy_training.comparing import actions
 from policy_training.comparing.kind import COMPARE
+from policy_training.comparing.presentation import Verdicts
 from policy_training.models import PolicyComparison
 from runs.models import Run
 from tests.annotation.datasets.conftest import judge_all
@@ -206,6 +207,7 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
         actions.REFERENCE_NAME: [(0, 1, 0, 0), (1, 0, 0, 0)],
     }
     assert [tag for tag, _ in rows["outside-1"][1].tags] == ["even", "odd"]
+    assert rows["outside-1"][1].by_prompt == [(1.0, 1), (1.0, 1)]
     text = page.content.decode()
     # (2 + 0) / 3, Wilson 1927.
     assert "67 % (21 to 94 %)" in text and f"people, on {criterion.name}" in text and batch.name in text
@@ -213,6 +215,20 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
     row = client.get(ADDRESS, {"policy": policy.pk}).json()["results"][0]
     assert row["batches"] == [batch.pk] and row["report"]["others"][0]["by_judge"]["unclear"] == 1
     assert client.get(reverse("policies:comparison", args=["kitchen", 999])).status_code == 404
+
+
+def test_peoples_intervals_are_over_prompts_and_verdicts_over_their_number():
+    """Three people each on six prompts: shares of 18 judgments, and the percentiles of Binomial(6, 1/2) / 6."""
+    won = [(3.0, 3)] * 3 + [(0.0, 3)] * 3
+    people = Verdicts(by="people", win=9, tie=0, lose=9, by_prompt=won)
+    assert people.share == 50.0 and people.interval == pytest.approx((100 / 6, 500 / 6))
+    one_sided = Verdicts(
+        by="people", win=7, tie=2, lose=3, by_prompt=[(3.0, 3), (2.0, 2), (2.5, 4), (0.5, 3)]
+    )
+    low, high = one_sided.interval
+    assert one_sided.turned().interval == pytest.approx((100 - high, 100 - low), abs=8)
+    # One verdict a prompt: Wilson 1927, 2 of 3.
+    assert Verdicts(by="judge", win=2, tie=0, lose=1).interval == pytest.approx((20.77, 93.85), abs=0.01)
 
 
 def test_a_training_is_evaluated_along_its_checkpoints(

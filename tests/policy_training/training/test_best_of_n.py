@@ -353,12 +353,12 @@ def test_nothing_left_to_learn_is_a_sentence(tmp_path, policy_path, reward_model
         ),
         (
             {
-                "stored": StoredAnswersOptions(use=True),
+                "candidates": CandidateOptions(samples_per_prompt=1),
                 "rewards": RewardSourcesOptions(
                     judge=JudgeOptions(server=replace(JudgeOptions().server, name="x", model="y"))
                 ),
             },
-            "rewards.judge: it rewards an answer by those beside it",
+            "rewards.judge compares a prompt's answers with each other, and there is one of each",
         ),
         ({"sampler_names": ("a", "b")}, "sampler_names: 2 names for 1 policies"),
     ],

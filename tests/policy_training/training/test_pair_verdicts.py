@@ -13,13 +13,12 @@ from learning.run_context import StopRequested
 from policy_training.training.evaluation import judge_tasks
 from policy_training.training.evaluation.config import JudgeTasksConfig
 from policy_training.training.evaluation.pair_verdicts import (
-    both_orders,
     judged_report,
     pair_outcomes,
     repeat_outcomes,
     tiers_of,
 )
-from policy_training.training.rewards.judging import Comparison, Judged
+from policy_training.training.rewards.judging import Comparison, Judged, both_orders
 from policy_training.training.servers.requests import Usage
 from tests.policy_training.training.conftest import create_run, in_process
 from tests.policy_training.training.model_servers import environment_for, serving
