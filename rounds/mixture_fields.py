@@ -1,81 +1,22 @@
-"""What the form that starts a round asks about mixtures of prompt sets, for comparisons and for the training."""
+"""What the form of a round asks about mixtures of prompt sets: for comparisons, beside those of the training."""
 
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy
 
-from learning.interface.options import UserError
-from policy_training.mixtures.options import REFUSE, REPEAT, TOP_UP, PromptMixture, SetShare
+from policy_training.mixtures.fields import MEANINGS, WHEN_SHORT, TrainedMixtureFields, sets_field
+from policy_training.mixtures.options import REPEAT
 
-WEIGHTS, NUMBERS = "weights", "numbers"
-MEANINGS = [
-    (WEIGHTS, gettext_lazy("shares (5 and 2: five prompts of one for two of the other)")),
-    (NUMBERS, gettext_lazy("numbers of prompts")),
-]
-WHEN_SHORT = [
-    (REFUSE, gettext_lazy("the round is refused")),
-    (TOP_UP, gettext_lazy("the other sets give what is missing")),
-]
 AGAIN = (REPEAT, gettext_lazy("prompts of earlier rounds are compared again"))
-MAX_SETS = 100
 
 
-def share_lines(mixture_sets: list[tuple[str, float]]) -> str:
-    """As the field has it: a set a line."""
-    return "\n".join(
-        f"{name} = {amount}" if amount % 1 else f"{name} = {int(amount)}" for name, amount in mixture_sets
-    )
+class MixtureFields(TrainedMixtureFields):
+    """Cleaned: `compared_mixture` and `trained_mixture`, each None where the one prompt set is meant."""
 
-
-def parsed_shares(text: str) -> list[tuple[str, float]]:
-    """(name, amount) of each line `NAME = NUMBER`. Raises UserError naming the line."""
-    found = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        name, sign, amount = line.rpartition("=")
-        try:
-            found.append((name.strip(), float(amount.strip().replace(",", "."))))
-        except ValueError:
-            sign = ""
-        if not sign:
-            raise UserError(
-                gettext("“%(line)s”: write a prompt set and its number on each line, for example helpful = 5")
-                % {"line": line[:100]}
-            )
-    return found
-
-
-def mixture_of(
-    shares: list[tuple[str, float]], *, by_numbers: bool, when_short: str, prompts: int | None = None
-) -> PromptMixture:
-    """Raises UserError."""
-    try:
-        for name, amount in shares:
-            if by_numbers and amount % 1:
-                raise ValueError(f"the number of prompts of “{name}” is {amount:g}: write a whole number")
-        return PromptMixture(
-            sets=tuple(
-                SetShare(prompt_set=name, prompts=int(amount))
-                if by_numbers
-                else SetShare(prompt_set=name, weight=amount)
-                for name, amount in shares
-            ),
-            when_short=when_short,  # type: ignore[arg-type]
-            prompts=prompts,
-        )
-    except (ValueError, OverflowError) as error:
-        raise UserError(f"{error}.") from error
-
-
-class MixtureFields(forms.Form):
-    """Mixed into the form of a round. What is empty is of the one prompt set."""
-
-    compared_sets = forms.CharField(
-        required=False,
-        max_length=20_000,
-        widget=forms.Textarea({"rows": 3, "spellcheck": "false"}),
-        label=gettext_lazy("Sets of the prompts that people compare"),
-        help_text=gettext_lazy(
+    compared_sets = sets_field(
+        gettext_lazy("Sets of the prompts that people compare"),
+        gettext_lazy(
             "One on each line with its share, for example helpful = 5. Empty: the prompt set above."
         ),
     )
@@ -87,55 +28,10 @@ class MixtureFields(forms.Form):
         choices=[*WHEN_SHORT, AGAIN],
         label=gettext_lazy("When a set has too few to compare"),
     )
-    trained_sets = forms.CharField(
-        required=False,
-        max_length=20_000,
-        widget=forms.Textarea({"rows": 3, "spellcheck": "false"}),
-        label=gettext_lazy("Sets of the prompts that the policy is trained on"),
-        help_text=gettext_lazy(
-            "As above; they may be others. Only the training side is used. Empty: the prompt set above, all of it."
-        ),
-    )
-    trained_are = forms.ChoiceField(
-        required=False, choices=MEANINGS, label=gettext_lazy("The numbers of those trained on are")
-    )
-    trained_prompts = forms.IntegerField(
-        required=False,
-        min_value=1,
-        label=gettext_lazy("Prompts to train on"),
-        help_text=gettext_lazy("Of shares; empty: as many as the smallest set allows."),
-    )
-    trained_short = forms.ChoiceField(
-        required=False, choices=WHEN_SHORT, label=gettext_lazy("When a set has too few to train on")
-    )
 
-    def mixture_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in MixtureFields.base_fields]
-
-    def mixtures_are_asked(self) -> bool:
-        asked = ("compared_sets", "trained_sets", "trained_prompts")
-        return any(self[name].value() for name in asked) or any(
-            self[name].errors for name in MixtureFields.base_fields
-        )
-
-    def _mixture(self, use: str, prompts: int | None = None) -> PromptMixture | None:
-        values = self.cleaned_data
-        shares = values.get(f"{use}_sets") or ""
-        if not shares.strip() and prompts is None:
-            return None
-        try:
-            return mixture_of(
-                parsed_shares(shares),
-                by_numbers=values.get(f"{use}_are") == NUMBERS,
-                when_short=values.get(f"{use}_short") or REFUSE,
-                prompts=prompts,
-            )
-        except UserError as error:
-            self.add_error(f"{use}_sets", str(error))
-            return None
+    mixture_names = ("compared_sets", "compared_are", "compared_short", *TrainedMixtureFields.mixture_names)
 
     def clean(self) -> dict[str, Any]:
-        values = super().clean() or self.cleaned_data
-        values["compared_mixture"] = self._mixture("compared")
-        values["trained_mixture"] = self._mixture("trained", values.get("trained_prompts"))
+        values = super().clean()
+        values["compared_mixture"] = self.asked_mixture("compared")
         return values

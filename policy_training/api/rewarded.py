@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures
 from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
@@ -28,7 +29,7 @@ MAX_SAMPLERS = 9
 MAX_STORED_POLICIES = 100
 
 
-class RewardedBody(RunBody):
+class RewardedBody(TrainedMixtureBody, RunBody):
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
     start = serializers.IntegerField(help_text="The policy to start from.", **KEY)
     reward_model = serializers.IntegerField(**KEY)
@@ -36,7 +37,16 @@ class RewardedBody(RunBody):
     further_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
-    prompt_set = serializers.IntegerField(**KEY)
+    prompt_set = serializers.IntegerField(
+        required=False, help_text="Or several by their shares: `trained_sets`, in its place.", **KEY
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("prompt_set" in attrs) == ("trained_sets" in attrs):
+            raise serializers.ValidationError(
+                {"prompt_set": ["Give it, or several sets in trained_sets, and not both."]}
+            )
+        return attrs
 
 
 class RolloutBody(RewardedBody):
@@ -60,7 +70,7 @@ class TrainPPO(ProjectApiView):
     @operation(Capability.MANAGE, body=PPOBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
         """Queue PPO outside a round."""
-        return train_ppo(**asked_by_program(self, PPOForm, form_rewards(data)))
+        return train_ppo(**asked_by_program(self, PPOForm, form_rewards(form_mixtures(data))))
 
 
 class PolicyGradientBody(RolloutBody):
@@ -78,7 +88,9 @@ class TrainPolicyGradient(ProjectApiView):
     @operation(Capability.MANAGE, body=PolicyGradientBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
         """Queue REINFORCE, RLOO or GRPO."""
-        return train_policy_gradient(**asked_by_program(self, PolicyGradientForm, form_rewards(data)))
+        return train_policy_gradient(
+            **asked_by_program(self, PolicyGradientForm, form_rewards(form_mixtures(data)))
+        )
 
 
 class BestOfNBody(RewardedBody):
@@ -112,4 +124,4 @@ class TrainBestOfN(ProjectApiView):
     @operation(Capability.MANAGE, body=BestOfNBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
         """Queue fine-tuning on the answers that score best."""
-        return train_best_of_n(**asked_by_program(self, BestOfNForm, form_rewards(data)))
+        return train_best_of_n(**asked_by_program(self, BestOfNForm, form_rewards(form_mixtures(data))))

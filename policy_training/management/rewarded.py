@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from policy_training.mixtures.arguments import TRAINED, add_mixture_arguments, mixture_from_options
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
 from policy_training.supervised.options import find_policy
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
@@ -15,7 +16,8 @@ def add_rewarded_arguments(parser: ArgumentParser, presets: Sequence[str]) -> No
     parser.add_argument("name", help="the new policy's name in the project")
     parser.add_argument("--start", required=True, help="name of the policy to start from")
     parser.add_argument("--reward-model", required=True, metavar="NAME")
-    parser.add_argument("--prompt-set", required=True, metavar="NAME")
+    parser.add_argument("--prompt-set", metavar="NAME", help="or several by their shares, with --trained-set")
+    add_mixture_arguments(parser, TRAINED)
     parser.add_argument("--preset", default="tiny", choices=sorted(presets))
     add_reward_arguments(parser)
     add_execution_arguments(parser)
@@ -33,8 +35,13 @@ def asked_rewarded(
         raise ActionError(
             f"The project has no reward model “{options['reward_model']}”.", code="no_reward_model"
         )
+    mixture = mixture_from_options(options, TRAINED)
+    if bool(mixture) == bool(options["prompt_set"]):
+        raise ActionError(
+            "Give --prompt-set, or several sets with --trained-set, and not both.", code="no_prompts"
+        )
     prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
-    if prompt_set is None:
+    if prompt_set is None and not mixture:
         raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
     config = make_config(options["preset"], execution_assignments(options, "runtime") + options["set"])
     config["rewards"] = {**config["rewards"], **rewards_from_options(options)}
@@ -44,6 +51,7 @@ def asked_rewarded(
         "start": find_policy(project, options["start"]),
         "reward_model": reward_model,
         "prompt_set": prompt_set,
+        "mixture": mixture or None,
         "config": config,
         "processes": asked_processes(options),
     }

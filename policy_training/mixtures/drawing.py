@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
@@ -261,8 +262,13 @@ def ids_of_training(project: Project, shares: Iterable[Mapping[str, Any]]) -> li
             )
     places = [iter(pool) for pool in pools]
     trained = [next(places[i]).external_id for i in interleaved([share["prompts"] for share in shares])]
-    held_out = Prompt.objects.filter(project=project, prompt_sets__in=sets).exclude(split=Prompt.Split.TRAIN)
-    return [*trained, *held_out.order_by("pk").distinct().values_list("external_id", flat=True)]
+    return [*trained, *held_out_of(project, sets).order_by("pk").values_list("external_id", flat=True)]
+
+
+def held_out_of(project: Project, sets: Sequence[PromptSet | int]) -> QuerySet[Prompt]:
+    """The prompts of the sets (or of those with these keys) that are not on the training side, each once."""
+    prompts = Prompt.objects.filter(project=project, prompt_sets__in=sets)
+    return prompts.exclude(split=Prompt.Split.TRAIN).distinct()
 
 
 def describe_shares(shares: Iterable[Mapping[str, Any]]) -> str:

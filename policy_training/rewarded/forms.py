@@ -10,6 +10,8 @@ from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Prompt, PromptSet, Response
 from policy_training.forms import PoliciesField, PolicyField, policies_of
+from policy_training.mixtures.drawing import held_out_of, training_prompts
+from policy_training.mixtures.fields import TrainedMixtureFields, mixture_of_run
 from policy_training.models import Policy
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
 from policy_training.rewards import RewardPartsFields, parts_of_run
@@ -49,7 +51,7 @@ def choices_of(
     }
 
 
-class RewardedForm(RewardPartsFields, PresetForm):
+class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
     """What all of them ask. Subclasses make a config of what was changed."""
 
     name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
@@ -62,6 +64,7 @@ class RewardedForm(RewardPartsFields, PresetForm):
     )
     prompt_set = forms.ModelChoiceField(
         PromptSet.objects.none(),
+        required=False,
         empty_label=None,
         help_text=gettext_lazy(
             "Its prompts of the split train are answered; the others are held out, to measure."
@@ -96,6 +99,7 @@ class RewardedForm(RewardPartsFields, PresetForm):
                 "start": parameters.get("parent"),
                 "reward_model": parameters.get("reward_model"),
                 "prompt_set": parameters.get("prompt_set"),
+                **mixture_of_run(run),
             }
         )
 
@@ -107,9 +111,12 @@ class RewardedForm(RewardPartsFields, PresetForm):
         """The arguments of the action, without who asks. Raises ActionError."""
         values, config = self.cleaned_data, self.config()
         config["rewards"] = {**config["rewards"], **self.reward_parts()}
+        mixture = values["trained_mixture"]
         return {
             "project": self.project,
-            **{name: values[name] for name in ("name", "start", "reward_model", "prompt_set")},
+            **{name: values[name] for name in ("name", "start", "reward_model")},
+            "prompt_set": None if mixture else values["prompt_set"],
+            "mixture": mixture,
             "config": config,
             "processes": values["processes"] or 1,
         }
@@ -236,9 +243,9 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
     """{facts: [(label, number)], notes, missing}: how much is sampled. Counts of rows; no file is opened."""
     try:
         asked = form.asked()
+        splits = prompts_by_split(asked)
     except ActionError as error:
         return {"missing": str(error)}
-    splits = prompts_by_split(asked["prompt_set"])
     facts: list[tuple[str, int | None]] = [
         ("Prompts to learn on", splits["train"]),
         ("Held out, to measure the reward", splits["held out"]),
@@ -250,7 +257,7 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
         per_prompt = each * (len(asked["samplers"]) or 1) * len(temperatures)
         sampled = per_prompt * splits["train"]
         facts += [(gettext("New answers to each prompt"), per_prompt), (gettext("New answers"), sampled)]
-    if asked["stored"]:
+    if asked["stored"] and asked["prompt_set"]:
         stored, scored = count_stored(asked["prompt_set"], asked["stored"], asked["reward_model"])
         facts += [
             (gettext("Answers that are there already"), stored),
@@ -266,9 +273,9 @@ def preview_rollouts(form: RolloutForm) -> dict[str, Any]:
     """{facts: [(label, number)], notes, missing}: how much is sampled. Counts of rows; no file is opened."""
     try:
         asked = form.asked()
+        splits = prompts_by_split(asked)
     except ActionError as error:
         return {"missing": str(error)}
-    splits = prompts_by_split(asked["prompt_set"])
     rollout: Mapping[str, Any] = value_at(asked["config"], "rollout") or {}
     facts: list[tuple[str, int | None]] = [
         ("Prompts to learn on", splits["train"]),
@@ -288,6 +295,15 @@ def preview_rollouts(form: RolloutForm) -> dict[str, Any]:
 NO_PROMPTS = "The prompt set has no prompt of the split train to learn on: choose another, or import prompts."
 
 
-def prompts_by_split(prompt_set: PromptSet) -> dict[str, int]:
-    train = prompt_set.prompts.filter(split=Prompt.Split.TRAIN).count()
-    return {"train": train, "held out": prompt_set.prompts.count() - train}
+def prompts_by_split(asked: Mapping[str, Any]) -> dict[str, int]:
+    """How many prompts are learned on and held out, of the one set or of what is drawn. Raises ActionError."""
+    drawn = training_prompts(asked["project"], asked["prompt_set"], asked["mixture"])
+    shares = drawn.get("prompt_mixture")
+    keys = [share["prompt_set"] for share in shares] if shares else [drawn["prompt_set"]]
+    held_out = held_out_of(asked["project"], keys).count()
+    if shares:
+        return {"train": sum(share["prompts"] for share in shares), "held out": held_out}
+    return {
+        "train": asked["prompt_set"].prompts.filter(split=Prompt.Split.TRAIN).count(),
+        "held out": held_out,
+    }

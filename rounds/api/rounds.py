@@ -12,12 +12,14 @@ from rest_framework.request import Request
 
 from annotation.batches.progress import batch_progress
 from learning.interface.options import UserError
+from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures, shares_field
 from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
     further_models_field,
     weights_field,
 )
+from policy_training.mixtures.fields import MEANINGS, WHEN_SHORT
 from policy_training.rewards import COMBINATIONS
 from policy_training.selecting.queries import selected_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
@@ -26,7 +28,7 @@ from rounds import actions, plan_options, ppo_options
 from rounds.access import access_round
 from rounds.api.steps import StepValues, steps_of
 from rounds.forms import NAMED, StartRoundForm
-from rounds.mixture_fields import AGAIN, MAX_SETS, MEANINGS, WHEN_SHORT, share_lines
+from rounds.mixture_fields import AGAIN
 from rounds.models import Round, RoundRun, Stage, StageEntry
 from rounds.plan_changes import with_steps
 from rounds.plans import LAST, PRESETS, SELECTED, RoundPlan
@@ -104,18 +106,7 @@ class RoundQuery(PageQuery):
     stage = serializers.ChoiceField(Stage.choices, required=False)
 
 
-class ShareOfSet(Body):
-    prompt_set = serializers.CharField(max_length=120, help_text="Its name.")
-    amount = serializers.FloatField(help_text="Its share, or its number of prompts.")
-
-
-def shares_field(what: str) -> Any:
-    return serializers.ListField(
-        child=ShareOfSet(), max_length=MAX_SETS, min_length=1, required=False, help_text=what
-    )
-
-
-class RoundValues(Body):
+class RoundValues(TrainedMixtureBody):
     """What the site's form asks; what is left out is as the preset has it."""
 
     preset = serializers.ChoiceField(sorted(PRESETS))
@@ -133,14 +124,6 @@ class RoundValues(Body):
     compared_sets = shares_field("Of which sets the prompts are that people compare; none: of `prompt_set`.")
     compared_are = serializers.ChoiceField(MEANINGS, required=False)
     compared_short = serializers.ChoiceField([*WHEN_SHORT, AGAIN], required=False)
-    trained_sets = shares_field(
-        "Of which sets the prompts are that the policy is trained on; none: `prompt_set`."
-    )
-    trained_are = serializers.ChoiceField(MEANINGS, required=False)
-    trained_prompts = serializers.IntegerField(
-        required=False, help_text="Of shares; none: as many as the smallest set allows.", **POSITIVE
-    )
-    trained_short = serializers.ChoiceField(WHEN_SHORT, required=False)
     prompts = serializers.IntegerField(required=False, **POSITIVE)
     responses_per_task = serializers.IntegerField(min_value=2, max_value=9, required=False)
     temperatures = serializers.ListField(
@@ -229,7 +212,7 @@ def _option_values(values: dict[str, Any]) -> dict[str, Any]:
 
 def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
     """Arguments of start_round and create_schedule, by the form of the site. Raises ValidationError, UserError."""
-    values = form_rewards(data)
+    values = form_mixtures(form_rewards(data))
     criterion = view.project.criteria.filter(name=values["criterion"]).first()
     if criterion is None:
         raise ValidationError({"criterion": ["The project has no such criterion."]})
@@ -241,9 +224,6 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
         values["start_policy"] = selected.policy_id
     if "temperatures" in values:
         values["temperatures"] = ", ".join(map(str, values["temperatures"]))
-    for name in ("compared_sets", "trained_sets"):
-        if name in values:
-            values[name] = share_lines([(share["prompt_set"], share["amount"]) for share in values[name]])
     asked_of_policy = "policy_options" in values or "ppo_preset" in values
     given_steps = values.pop("steps", [])
     values |= _option_values(values)

@@ -6,7 +6,12 @@ from typing import Any
 
 from annotation.batches.exclusion import find_batches
 from annotation.models import PromptSet
-from policy_training.mixtures.options import REFUSE, REPEAT, TOP_UP, PromptMixture
+from policy_training.mixtures.arguments import (
+    COMPARED,
+    TRAINED,
+    add_mixture_arguments,
+    mixture_from_options,
+)
 from policy_training.models import Policy
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
 from policy_training.training.ppo.presets import PPO_PRESETS
@@ -15,7 +20,6 @@ from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
-from rounds.mixture_fields import NUMBERS, WEIGHTS, mixture_of, parsed_shares
 from rounds.plan_changes import override_plan, with_steps
 from rounds.plans import (
     HUMAN_REFERENCE,
@@ -63,28 +67,8 @@ class Command(ProjectCommand):
             metavar="NAME",
             help="beside the round's own judgments the reward model learns from this batch's only (repeatable)",
         )
-        for use, what in (("compared", "that people compare"), ("trained", "that the policy is trained on")):
-            parser.add_argument(
-                f"--{use}-set",
-                action="append",
-                default=[],
-                metavar="NAME=NUMBER",
-                help=f"a set of the prompts {what}, and its share (repeatable; default: --prompt-set alone)",
-            )
-            parser.add_argument(
-                f"--{use}-are", choices=[WEIGHTS, NUMBERS], default=WEIGHTS, help="what those numbers are"
-            )
-            parser.add_argument(
-                f"--{use}-short",
-                choices=[REFUSE, TOP_UP, *([REPEAT] if use == "compared" else [])],
-                default=REFUSE,
-                help="when a set has too few: no round, more of the other sets, prompts of earlier rounds",
-            )
-        parser.add_argument(
-            "--trained-prompts",
-            type=int,
-            help="of shares: how many (default: as many as the smallest set allows)",
-        )
+        for use in (COMPARED, TRAINED):
+            add_mixture_arguments(parser, use)
         parser.add_argument("--prompts", type=int, help="how many prompts to sample")
         parser.add_argument("--responses", type=int, help="how many responses a task shows, 2 to 9")
         parser.add_argument("--temperatures", type=float, nargs="+")
@@ -153,7 +137,7 @@ class Command(ProjectCommand):
         if options["start_from"] == NAMED_POLICY and not options["policy"]:
             raise RoundRefused("--start-from named_policy needs --policy.", code="no_policy")
         sampling = {"prompts": options["prompts"], "responses_per_task": options["responses"]}
-        compared, trained = _mixture(options, "compared"), _mixture(options, "trained")
+        compared, trained = (mixture_from_options(options, use) for use in (COMPARED, TRAINED))
         if compared:
             sampling["mixture"] = compared
         annotation = {name: options[name] for name in ("overlap", "quota")} | {"max_hours": options["hours"]}
@@ -233,16 +217,6 @@ class Command(ProjectCommand):
 
 def _of_ppo(assignments: list[str]) -> bool:
     return any(words.startswith("policy.") for words in assignments)
-
-
-def _mixture(options: dict[str, Any], use: str) -> PromptMixture:
-    """Raises UserError."""
-    return mixture_of(
-        parsed_shares("\n".join(options[f"{use}_set"])),
-        by_numbers=options[f"{use}_are"] == NUMBERS,
-        when_short=options[f"{use}_short"],
-        prompts=options["trained_prompts"] if use == "trained" else None,
-    )
 
 
 def find_policy(project: Project, name: str | None) -> Policy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Resource
-from roundtable.client.resources.shared import OneRun, Presets
+from roundtable.client.resources.shared import OneRun, Presets, ShareOfSetRequest
 from roundtable.operations import Operation
 
 
@@ -16,6 +16,10 @@ class AdoptBodyRequest(TypedDict):
 
 
 class BestOfNBodyRequest(TypedDict):
+    trained_sets: NotRequired[list[ShareOfSetRequest]]
+    trained_are: NotRequired[Literal["weights", "numbers"]]
+    trained_prompts: NotRequired[int]
+    trained_short: NotRequired[Literal["refuse", "top_up"]]
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
@@ -25,7 +29,7 @@ class BestOfNBodyRequest(TypedDict):
     further_weights: NotRequired[list[float]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
-    prompt_set: int
+    prompt_set: NotRequired[int]
     preset: NotRequired[Literal["llama2", "tiny"]]
     samplers: NotRequired[list[int]]
     stored_policies: NotRequired[list[int]]
@@ -57,6 +61,10 @@ class MergeBodyRequest(TypedDict):
 
 
 class PPOBodyRequest(TypedDict):
+    trained_sets: NotRequired[list[ShareOfSetRequest]]
+    trained_are: NotRequired[Literal["weights", "numbers"]]
+    trained_prompts: NotRequired[int]
+    trained_short: NotRequired[Literal["refuse", "top_up"]]
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
@@ -66,7 +74,7 @@ class PPOBodyRequest(TypedDict):
     further_weights: NotRequired[list[float]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
-    prompt_set: int
+    prompt_set: NotRequired[int]
     reference: NotRequired[int]
     preset: NotRequired[
         Literal[
@@ -89,6 +97,10 @@ class PPOBodyRequest(TypedDict):
 
 
 class PolicyGradientBodyRequest(TypedDict):
+    trained_sets: NotRequired[list[ShareOfSetRequest]]
+    trained_are: NotRequired[Literal["weights", "numbers"]]
+    trained_prompts: NotRequired[int]
+    trained_short: NotRequired[Literal["refuse", "top_up"]]
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
@@ -98,7 +110,7 @@ class PolicyGradientBodyRequest(TypedDict):
     further_weights: NotRequired[list[float]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
-    prompt_set: int
+    prompt_set: NotRequired[int]
     reference: NotRequired[int]
     preset: NotRequired[Literal["grpo", "reinforce", "rloo", "tiny"]]
 

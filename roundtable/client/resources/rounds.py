@@ -75,6 +75,10 @@ class RoundRun(TypedDict):
 
 
 class RoundValuesRequest(TypedDict):
+    trained_sets: NotRequired[list[ShareOfSetRequest]]
+    trained_are: NotRequired[Literal["weights", "numbers"]]
+    trained_prompts: NotRequired[int]
+    trained_short: NotRequired[Literal["refuse", "top_up"]]
     preset: Literal["instructgpt", "llama2", "tiny"]
     criterion: str
     start_policy: NotRequired[int]
@@ -83,10 +87,6 @@ class RoundValuesRequest(TypedDict):
     compared_sets: NotRequired[list[ShareOfSetRequest]]
     compared_are: NotRequired[Literal["weights", "numbers"]]
     compared_short: NotRequired[Literal["refuse", "top_up", "repeat"]]
-    trained_sets: NotRequired[list[ShareOfSetRequest]]
-    trained_are: NotRequired[Literal["weights", "numbers"]]
-    trained_prompts: NotRequired[int]
-    trained_short: NotRequired[Literal["refuse", "top_up"]]
     prompts: NotRequired[int]
     responses_per_task: NotRequired[int]
     temperatures: NotRequired[list[float]]

@@ -21,6 +21,10 @@ class Firing(TypedDict):
 
 
 class NewScheduleRequest(TypedDict):
+    trained_sets: NotRequired[list[ShareOfSetRequest]]
+    trained_are: NotRequired[Literal["weights", "numbers"]]
+    trained_prompts: NotRequired[int]
+    trained_short: NotRequired[Literal["refuse", "top_up"]]
     preset: Literal["instructgpt", "llama2", "tiny"]
     criterion: str
     start_policy: NotRequired[int]
@@ -29,10 +33,6 @@ class NewScheduleRequest(TypedDict):
     compared_sets: NotRequired[list[ShareOfSetRequest]]
     compared_are: NotRequired[Literal["weights", "numbers"]]
     compared_short: NotRequired[Literal["refuse", "top_up", "repeat"]]
-    trained_sets: NotRequired[list[ShareOfSetRequest]]
-    trained_are: NotRequired[Literal["weights", "numbers"]]
-    trained_prompts: NotRequired[int]
-    trained_short: NotRequired[Literal["refuse", "top_up"]]
     prompts: NotRequired[int]
     responses_per_task: NotRequired[int]
     temperatures: NotRequired[list[float]]
