@@ -18,6 +18,7 @@ from rounds.lengths import require_lengths, require_readable
 from rounds.mixed_prompts import sets_of_plan
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan, plan_to_dict
+from rounds.servers import require_servers
 from rounds.stages.annotating import can_reopen_annotation, finish_annotation, require_judgments
 from rounds.stages.scoring import next_round_of, open_next_round
 from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
@@ -31,7 +32,6 @@ from workspace.errors import ActionError
 from workspace.models import Criterion, Project, User
 
 
-@transaction.atomic
 def start_round(
     *,
     actor: User,
@@ -47,6 +47,30 @@ def start_round(
     Raises RoundRefused if another round is open, or if a later stage is bound to fail: better now than
     after people have done their part.
     """
+    # Before the transaction, which nobody else could write beside on SQLite.
+    require_servers(plan, start_policy)
+    return _start_round(
+        actor=actor,
+        project=project,
+        criterion=criterion,
+        start_policy=start_policy,
+        prompt_set=prompt_set,
+        plan=plan,
+        reason=reason,
+    )
+
+
+@transaction.atomic
+def _start_round(
+    *,
+    actor: User,
+    project: Project,
+    criterion: Criterion,
+    start_policy: Policy,
+    prompt_set: PromptSet,
+    plan: RoundPlan,
+    reason: str,
+) -> Round:
     require_startable(
         project=project, criterion=criterion, start_policy=start_policy, prompt_set=prompt_set, plan=plan
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
 from django.forms import BoundField
@@ -34,6 +35,7 @@ from rounds.plans import (
     with_assignments,
 )
 from rounds.reward_fields import RoundRewardFields
+from rounds.server_fields import ServerFields
 from rounds.step_fields import StepForms, typed_values
 from rounds.steps import FIRST_POLICY, NAMED_POLICY
 from runs.execution import FIELDS, ExecutionFields, runtime_values
@@ -66,7 +68,7 @@ class PolicyField(forms.ModelChoiceField):
         )
 
 
-class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ExecutionFields):
+class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFields, ExecutionFields):
     preset = forms.ChoiceField(
         choices=[(name, name) for name in sorted(PRESETS)],
         initial="tiny",
@@ -323,6 +325,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
             runtime=runtime_values(values),
             rewards=self.rewards(),
             policy_prompts=values["trained_mixture"],
+            **self.server_values(),
         )
         if chosen := values.get("batches"):
             plan = replace(plan, batches=tuple(batch.name for batch in chosen))
@@ -358,6 +361,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, Executio
         """All but mixtures, rewards and options, which have sections of their own."""
         options = {*ppo_options.OPTIONS, *plan_options.OPTIONS}
         apart = {*options, *RoundRewardFields.base_fields, *MixtureFields.base_fields}
+        if not settings.MODEL_SERVERS:
+            apart |= {*ServerFields.base_fields}
         return [field for field in self.visible_fields() if field.name not in apart]
 
     def ppo_sections(self) -> list[dict[str, Any]]:

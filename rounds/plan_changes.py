@@ -76,13 +76,16 @@ def override_plan(
     runtime: Mapping[str, Any] | None = None,
     rewards: Mapping[str, Any] | None = None,
     policy_prompts: PromptMixture | None = None,
+    server: Mapping[str, Any] | None = None,
+    servers_may_be_away: bool = False,
 ) -> RoundPlan:
     """The plan with some values changed, as the form and the command line do. Raises UserError on a bad value.
 
     `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
     RewardSourcesOptions, as JSON has them, of every step that learns from rewards. `ppo_preset` replaces how PPO is
     done, but for lengths, machine and rewards, `reward_model_preset` how the reward model is trained, but for lengths
-    and machine; `reference_policy` and `start_from_policy` are the names that `named_policy` needs.
+    and machine; `reference_policy` and `start_from_policy` are the names that `named_policy` needs. `server`: values of
+    ServerOptions, of who writes the answers that people judge.
     """
     if ppo_preset is not None:
         plan = with_ppo_preset(plan, ppo_preset)
@@ -100,6 +103,8 @@ def override_plan(
         options = plan.sampling.options
         if temperatures is not None:
             options = replace(options, temperatures=temperatures)
+        if server:
+            options = replace(options, server=replace(options.server, **server))
         runtime = dict(runtime or {})
         reward_model, policy = plan.reward_model, plan.policy
         return replace(
@@ -108,6 +113,7 @@ def override_plan(
             policy=replace(policy, runtime=replace(policy.runtime, **runtime)),
             steps=with_runtime(plan.steps, runtime),
             processes=plan.processes if processes is None else processes,
+            servers_may_be_away=plan.servers_may_be_away or servers_may_be_away,
             sampling=replace(plan.sampling, options=options, **sampling),
             annotation=replace(plan.annotation, **(annotation or {})),
             head_to_head=(

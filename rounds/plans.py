@@ -163,6 +163,8 @@ class RoundPlan:
     batches: tuple[str, ...] = ()
     continue_automatically: bool = True  # the new policy's samples become the next round's tasks at once
     processes: int = 1  # of every run of the round
+    # A server of language models that the plan names need not answer when the round starts.
+    servers_may_be_away: bool = False
     preset: str = ""
 
     def __post_init__(self) -> None:

@@ -124,6 +124,15 @@ class RoundValues(TrainedMixtureBody):
     compared_sets = shares_field("Of which sets the prompts are that people compare; none: of `prompt_set`.")
     compared_are = serializers.ChoiceField(MEANINGS, required=False)
     compared_short = serializers.ChoiceField([*WHEN_SHORT, AGAIN], required=False)
+    sampling_server = serializers.CharField(
+        max_length=60, required=False, help_text="A model server that writes the answers people judge."
+    )
+    sampling_model = serializers.CharField(
+        max_length=200, required=False, help_text="What it calls the model; {policy}: the policy's name."
+    )
+    servers_may_be_away = serializers.BooleanField(
+        default=False, help_text="Start although a model server that the plan names does not answer now."
+    )
     prompts = serializers.IntegerField(required=False, **POSITIVE)
     responses_per_task = serializers.IntegerField(min_value=2, max_value=9, required=False)
     temperatures = serializers.ListField(

@@ -13,6 +13,7 @@ from rounds.schedules.due import count_judgments
 from rounds.schedules.firing import settle_firing, start_of
 from rounds.schedules.triggers import When
 from rounds.schedules.wording import describe_trigger, local_time
+from rounds.servers import require_servers
 from rounds.starting_models import require_start_by_rule
 from workspace.actions import record_audit
 from workspace.database import database_now
@@ -25,7 +26,6 @@ class ScheduleRefused(RoundRefused):
     code = "schedule_refused"
 
 
-@transaction.atomic
 def create_schedule(
     *,
     actor: User,
@@ -42,6 +42,29 @@ def create_schedule(
     Raises ScheduleRefused for a time that is over, and RoundRefused for a plan that could not start even now: better
     than at night.
     """
+    require_servers(plan, start_policy)  # before the transaction: nobody else could write beside it on SQLite
+    return _create_schedule(
+        actor=actor,
+        project=project,
+        when=when,
+        criterion=criterion,
+        start_policy=start_policy,
+        prompt_set=prompt_set,
+        plan=plan,
+    )
+
+
+@transaction.atomic
+def _create_schedule(
+    *,
+    actor: User,
+    project: Project,
+    when: When,
+    criterion: Criterion,
+    start_policy: Policy | None,
+    prompt_set: PromptSet,
+    plan: RoundPlan,
+) -> Schedule:
     now = database_now()
     schedule = Schedule(
         project=project,

@@ -57,13 +57,16 @@ def by_command(client, project, criterion, asked):
     names = {
         "start_policy": "--policy", "trained_prompts": "--trained-prompts", "prompts": "--prompts",
         "compared_are": "--compared-are", "compared_short": "--compared-short", "trained_are": "--trained-are",
-        "trained_short": "--trained-short",
+        "trained_short": "--trained-short", "sampling_server": "--sampling-server",
+        "sampling_model": "--sampling-model",
     }  # fmt: skip
     words = ["--opponents", "--prompt-set", "questions", "--policy", "base"]
     for name, value in asked.items():
         if name.endswith("_sets"):
             for set_name, amount in value:
                 words += [f"--{name.removesuffix('s').replace('_', '-')}", f"{set_name}={amount}"]
+        elif name == "servers_may_be_away":
+            words += ["--servers-may-be-away"]
         elif name in names and name != "start_policy":
             words += [names[name], str(value)]
     try:

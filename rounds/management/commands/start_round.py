@@ -69,6 +69,17 @@ class Command(ProjectCommand):
         )
         for use in (COMPARED, TRAINED):
             add_mixture_arguments(parser, use)
+        parser.add_argument(
+            "--sampling-server", metavar="NAME", help="a model server that writes the answers people judge"
+        )
+        parser.add_argument(
+            "--sampling-model", help="what it calls the model; {policy} stands for the policy's name"
+        )
+        parser.add_argument(
+            "--servers-may-be-away",
+            action="store_true",
+            help="start although a model server that the plan names does not answer now",
+        )
         parser.add_argument("--prompts", type=int, help="how many prompts to sample")
         parser.add_argument("--responses", type=int, help="how many responses a task shows, 2 to 9")
         parser.add_argument("--temperatures", type=float, nargs="+")
@@ -157,6 +168,12 @@ class Command(ProjectCommand):
             runtime=runtime_values(options),
             rewards=rewards_from_options(options),
             policy_prompts=trained or None,
+            server={
+                name: options[f"sampling_{option}"]
+                for name, option in (("name", "server"), ("model", "model"))
+                if options[f"sampling_{option}"]
+            },
+            servers_may_be_away=options["servers_may_be_away"],
         )
         criterion = find_criterion(project, options["criterion"])
         start_policy = find_policy(project, options["policy"])
