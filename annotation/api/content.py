@@ -25,7 +25,7 @@ from annotation.models.imports import arrived
 from learning.interface.vocabulary import SAMPLING_FIELDS
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
-from workspace.api.fields import KEY, rows_of
+from workspace.api.fields import KEY, JsonValue, rows_of
 from workspace.api.operations import operation
 from workspace.models import Project
 from workspace.roles import Capability
@@ -175,14 +175,19 @@ class NewResponseRow(Body):
     source_kind = serializers.ChoiceField(Source.Kind.choices, default=Source.Kind.IMPORT)
     response_id = serializers.CharField(max_length=200, required=False)
     sampling = serializers.DictField(
-        child=serializers.FloatField(), required=False, help_text=f"Any of {', '.join(SAMPLING_FIELDS)}."
+        child=JsonValue(), required=False, help_text=f"Any of {', '.join(SAMPLING_FIELDS)}."
     )
     ended = serializers.BooleanField(required=False, allow_null=True, default=None)
 
-    def validate_sampling(self, value: dict[str, float]) -> dict[str, float]:
+    def validate_sampling(self, value: dict[str, Any]) -> dict[str, Any]:
         if unknown := sorted(set(value) - set(SAMPLING_FIELDS)):
             raise ValidationError(f"“{unknown[0]}” is not kept: use {', '.join(SAMPLING_FIELDS)}.")
-        return {name: SAMPLING_FIELDS[name](number) for name, number in value.items()}
+        fields = {
+            str: serializers.CharField(max_length=120),
+            float: serializers.FloatField(),
+            int: serializers.IntegerField(),
+        }
+        return {name: fields[SAMPLING_FIELDS[name]].run_validation(given) for name, given in value.items()}
 
 
 class NewResponses(Body):

@@ -25,6 +25,9 @@ class Sampling(TypedDict):
     max_tokens: int | None
     repetition_penalty: float | None
     seed: int | None
+    critic: NotRequired[str | None]
+    critic_coefficient: NotRequired[float | None]
+    critic_candidates: NotRequired[int | None]
 
 
 class TextRow(TypedDict):

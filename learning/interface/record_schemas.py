@@ -38,8 +38,8 @@ _OF_ITS_FILE = [pa.field("source_id", _TEXT), pa.field("metadata", _TEXT)]
 
 _SAMPLING = pa.struct(
     [
-        pa.field(name, pa.int64() if number is int else pa.float64())
-        for name, number in SAMPLING_FIELDS.items()
+        pa.field(name, {int: pa.int64(), float: pa.float64(), str: _TEXT}[kind])
+        for name, kind in SAMPLING_FIELDS.items()
     ]
 )
 _PAIR_TABLE = _list_of(_list_of(pa.float64(), nullable=True))  # K x K, null where never compared

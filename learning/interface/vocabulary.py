@@ -18,11 +18,15 @@ SOURCE_KINDS = ("policy", PERSON, "reference", "import")  # who wrote a response
 POLICY, _, REFERENCE, IMPORT = SOURCE_KINDS
 
 # The settings a response was sampled with, in the order of the columns.
-SAMPLING_FIELDS: Mapping[str, type[int] | type[float]] = {
+SAMPLING_FIELDS: Mapping[str, type[int] | type[float] | type[str]] = {
     "temperature": float,
     "top_p": float,
     "top_k": int,
     "max_tokens": int,
     "repetition_penalty": float,
     "seed": int,
+    # Of a response that a critic led: the policy that it is the critic of, and how far it led.
+    "critic": str,
+    "critic_coefficient": float,
+    "critic_candidates": int,
 }

@@ -42,20 +42,22 @@ def _parse_marks(value: Any, column: str) -> dict[str, Any]:
     return marks
 
 
-def _parse_sampling(value: Any, column: str) -> dict[str, float | int] | None:
+def _parse_sampling(value: Any, column: str) -> dict[str, float | int | str] | None:
     """The settings that are given. Others than these would be lost on the way out: they are refused."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
         raise RowError(column, f"should be an object but is {describe_json_type(value)}")
-    sampling: dict[str, float | int] = {}
+    sampling: dict[str, float | int | str] = {}
     for name, setting in value.items():
         where = f"{column}.{name}"
         if name not in SAMPLING_FIELDS:
             raise RowError(where, f"is not known; take it out ({', '.join(SAMPLING_FIELDS)} are kept)")
         if setting is None:
             continue
-        if SAMPLING_FIELDS[name] is int:
+        if SAMPLING_FIELDS[name] is str:
+            sampling[name] = parse_text(setting, where)
+        elif SAMPLING_FIELDS[name] is int:
             sampling[name] = parse_integer(setting, where, -(2**63), 2**63 - 1)
         else:
             sampling[name] = parse_number(setting, where)

@@ -343,6 +343,7 @@ def rows_of(
             options=config.sampling.at(shard.temperature),
             max_tokens=config.sampling.max_response_tokens,
             seed=config.runtime.seed,
+            guidance=config.sampling.guidance if config.sampling.guidance.path else None,
         )
         for row, (response, text) in enumerate(zip(responses, texts, strict=True))
     ]

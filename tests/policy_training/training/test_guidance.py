@@ -117,6 +117,9 @@ def test_by_enumeration_the_guided_distribution_is_the_optimum_of_value_minus_kl
     assert two[0].tolist() == pytest.approx([0.625, 0.375, 0.0])
 
 
+CRITIC = ("critic", "critic_coefficient", "critic_candidates")
+
+
 def test_a_run_led_by_a_critic_says_which_and_one_without_effect_changes_nothing(
     tmp_path, policy_path, reward_model_path
 ):
@@ -133,8 +136,10 @@ def test_a_run_led_by_a_critic_says_which_and_one_without_effect_changes_nothing
         run = create_run(tmp_path / name, "sample", config, prompts=prompt_rows(3))
         in_process(sample, SampleConfig, run)
         rows = read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
+        settings.append({tuple(row["sampling"][key] for key in CRITIC) for row in rows})
         return [row["token_ids"] for row in rows], run.result()
 
+    settings = []
     plain, result = sampled("plain", path="", policy="")
     assert "critic_sha256s" not in result
     still, result = sampled("still", coefficient=0.0, candidates=10_000)
@@ -142,6 +147,8 @@ def test_a_run_led_by_a_critic_says_which_and_one_without_effect_changes_nothing
     assert set(result["critic_sha256s"]) == set(model_sha256s(reward_model_path))
     led, _ = sampled("led", coefficient=30.0)
     assert led != plain
+    # Each answer says so where it is stored.
+    assert settings == [{(None, None, None)}, {("second", 0.0, 10_000)}, {("second", 30.0, 10)}]
     with pytest.raises(UserError, match="the folder of the critic of 'second' is not given"):
         sampled("unknown", path="")
 

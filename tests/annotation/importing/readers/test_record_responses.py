@@ -47,6 +47,8 @@ def test_marks_are_read_in_parquets_spellings_too(marks):
             for sampling, problem in (
                 ("hot", ": should be an object but is text"),
                 ([], ": should be an object but is a list"),
+                ({"critic": 1}, ".critic: should be text but is a number"),
+                ({"critic_candidates": 1.5}, ".critic_candidates: "),
                 ({"temperature": "hot"}, ".temperature: should be a number but is “hot”"),
                 ({"temperature": {"a": 1}}, ".temperature: should be a finite number but is an object"),
                 ({"temperature": "\ud800"}, ".temperature: should be a number but is “\\ud800”"),
