@@ -27,7 +27,7 @@ MAX_SETS = 100
 def share_lines(mixture_sets: list[tuple[str, float]]) -> str:
     """As the field has it: a set a line."""
     return "\n".join(
-        f"{name} = {amount:g}" if amount % 1 else f"{name} = {int(amount)}" for name, amount in mixture_sets
+        f"{name} = {amount}" if amount % 1 else f"{name} = {int(amount)}" for name, amount in mixture_sets
     )
 
 
