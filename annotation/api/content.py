@@ -182,7 +182,7 @@ class NewResponseRow(Body):
     def validate_sampling(self, value: dict[str, Any]) -> dict[str, Any]:
         if unknown := sorted(set(value) - set(SAMPLING_FIELDS)):
             raise ValidationError(f"“{unknown[0]}” is not kept: use {', '.join(SAMPLING_FIELDS)}.")
-        fields = {
+        fields: dict[type, Any] = {
             str: serializers.CharField(max_length=120),
             float: serializers.FloatField(),
             int: serializers.IntegerField(),

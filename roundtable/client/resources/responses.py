@@ -20,7 +20,7 @@ class NewResponseRowRequest(TypedDict):
     source: str
     source_kind: NotRequired[Literal["policy", "person", "reference", "import"]]
     response_id: NotRequired[str]
-    sampling: NotRequired[dict[str, float]]
+    sampling: NotRequired[dict[str, Any]]
     ended: NotRequired[bool | None]
 
 
