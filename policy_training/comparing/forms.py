@@ -86,7 +86,7 @@ class MeasuredForm(PresetForm):
         server = self.fields["server"]
         assert isinstance(server, forms.ChoiceField)
         server.choices = [("", gettext("no judge")), *((name, name) for name in settings.MODEL_SERVERS)]
-        del self.fields["processes"]  # one process compares
+        del self.fields["processes"]  # one process compares (training/evaluation/compare.py says why)
 
     def choose_from(self, **rows: Any) -> None:
         for name, queryset in rows.items():

@@ -75,7 +75,10 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
     config, started = context.options, time.perf_counter()
     distributed = DistributedContext.start(config.runtime)
     if distributed.world_size > 1:
-        raise UserError("a comparison takes one process; start it with one")
+        raise UserError(
+            "a comparison takes one process: the policies answer one after another, few prompts each, and what one "
+            "process has answered and judged is kept for a new start; start it with one"
+        )
     rows = context.read_input("prompts", PROMPTS)
     if not rows:
         raise UserError("inputs/prompts: has no prompts; add at least one")
