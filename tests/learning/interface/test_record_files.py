@@ -40,6 +40,9 @@ SAMPLING = {
     "max_tokens": 64,
     "repetition_penalty": None,
     "seed": 2**62,
+    "critic": "led",
+    "critic_coefficient": 2.5,
+    "critic_candidates": 10,
 }
 
 
