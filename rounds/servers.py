@@ -17,7 +17,7 @@ POLICY = "{policy}"
 
 @dataclass(frozen=True)
 class NamedServer:
-    """A server of the plan, and the models that it must have; of policies that are yet to be made none are known."""
+    """A server of the plan, and the models that it must have."""
 
     name: str
     models: frozenset[str] = frozenset()

@@ -131,13 +131,13 @@ def test_every_server_of_a_plan_is_asked_rollouts_and_judges_too(policy):
             "sampling.options.server.model={policy}",
             'sampling.other_policies=["early"]',
             "policy.rollout.server.name=rollouts",
-            "policy.rollout.server.model={policy}",
+            "policy.rollout.server.model=small",
             "policy.rewards.judge.server.name=answers",
             "policy.rewards.judge.server.model=judge-1",
         ],
     )
     assert servers_of(plan, policy) == [
         NamedServer("answers", frozenset({"base", "early", "judge-1"})),
-        NamedServer("rollouts"),  # of a policy that is yet to be made
+        NamedServer("rollouts", frozenset({"small"})),
     ]
     assert servers_of(plan, None)[0].models == {"early", "judge-1"}

@@ -48,7 +48,7 @@ def test_page_command_and_api_ask_for_the_same_shares_and_the_run_gets_them(
         "name": "better", "start": policy.pk, "reward_model": model.pk, "prompt_set": sets["harmless"].pk,
         "trained_sets": "helpful = 5\nharmless = 2", "trained_prompts": "7",
     }  # fmt: skip
-    preview = client.get(address, values | {"part": "preview"}).content.decode()
+    preview = client.post(f"{address}?part=preview", values).content.decode()
     assert "Prompts to learn on</dt><dd>7<" in preview and "reward</dt><dd>4<" in preview
     run = started(client.post(address, values))
     call_command(
