@@ -27,7 +27,7 @@ from rewardmodel.models import ResponseScore, RewardModel
 from rounds.head_to_head import OPPONENT_LABELS, pairings_of
 from rounds.mixed_prompts import describe_prompts
 from rounds.models import Round, Stage
-from rounds.plans import HUMAN_REFERENCE, load_plan
+from rounds.plans import HUMAN_REFERENCE, RoundPlan, load_plan
 from rounds.round_figures import TimeFigure, time_figure
 from rounds.stages.annotating import can_reopen_annotation, missing_judgments_message
 from rounds.stages.registry import STAGE_ORDER
@@ -199,16 +199,14 @@ class HeadToHead:
 
 def head_to_head(round_: Round) -> list[HeadToHead]:
     """One for each opponent somebody judged pairs with; none for a plan that cannot be read."""
-    try:
-        annotator_kinds = load_plan(round_.plan).annotation.annotator_kinds
-    except UserError:
+    if (plan := _plan(round_)) is None:
         return []
     judgments = (
         Judgment.objects.current()
         .of_project(round_.project)
         .filter(task__batch__round_number=round_.number)
         .of_purposes(Task.Purpose.HEAD_TO_HEAD)
-        .of_annotator_kinds(*annotator_kinds)
+        .of_annotator_kinds(*plan.annotation.annotator_kinds)
         .select_related("task__prompt")
         .prefetch_related(
             Prefetch("task__task_responses", TaskResponse.objects.select_related("response__source"))
@@ -229,15 +227,9 @@ def head_to_head(round_: Round) -> list[HeadToHead]:
             continue
         own = counts.setdefault(opponent, Counter())
         prompt = judgment.task.prompt
-        said = (
-            "ties"
-            if len(judgment.tiers) == 1
-            else "wins"
-            if sources[judgment.tiers[0][0]].pk == new_source
-            else "losses"
-        )
-        own[said] += 1
-        worth = {"wins": 1.0, "ties": 0.5, "losses": 0.0}[said]
+        is_won = len(judgment.tiers) > 1 and sources[judgment.tiers[0][0]].pk == new_source
+        worth = 0.5 if len(judgment.tiers) == 1 else float(is_won)
+        own[{1.0: "wins", 0.5: "ties", 0.0: "losses"}[worth]] += 1
         won.setdefault(opponent, {}).setdefault(prompt.pk, []).append(worth)
         own["trained"] += prompt.split == Prompt.Split.TRAIN and prompt.pk not in held_out
     recorded = {
@@ -292,17 +284,21 @@ class RoundReport:
     by_strength: list[tuple[str, dict[str, Any]]]
 
 
-def _mixed_in(round_: Round) -> str:
+def _plan(round_: Round) -> RoundPlan | None:
+    """None: it is of another version of this program."""
     try:
-        return describe_mixed_in(load_plan(round_.plan))
-    except UserError:  # a plan of another version of this program
-        return ""
+        return load_plan(round_.plan)
+    except UserError:
+        return None
+
+
+def _mixed_in(round_: Round) -> str:
+    plan = _plan(round_)
+    return describe_mixed_in(plan) if plan is not None else ""
 
 
 def _rewards(round_: Round) -> str:
-    try:
-        plan = load_plan(round_.plan)
-    except UserError:  # a plan of another version of this program
+    if (plan := _plan(round_)) is None:
         return ""
     first = round_.reward_model.name if round_.reward_model else gettext("the round's reward model")
     said: dict[str, list[str]] = {}
@@ -319,9 +315,7 @@ def _rewards(round_: Round) -> str:
 
 
 def _execution(round_: Round) -> str:
-    try:
-        plan = load_plan(round_.plan)
-    except UserError:  # a plan of another version of this program
+    if (plan := _plan(round_)) is None:
         return ""
     parts = {
         "reward model": describe_execution(plan.processes, options_to_dict(plan.reward_model.runtime)),

@@ -132,6 +132,7 @@ def test_every_server_of_a_plan_is_asked_rollouts_and_judges_too(policy):
             'sampling.other_policies=["early"]',
             "policy.rollout.server.name=rollouts",
             "policy.rollout.server.model=small",
+            "policy.rollout.server.weights=each_step",
             "policy.rewards.judge.server.name=answers",
             "policy.rewards.judge.server.model=judge-1",
         ],
