@@ -4,6 +4,7 @@ import pytest
 
 from learning.interface.options import options_to_dict
 from learning.interface.unread_options import ReadOnlyIf, unread_options
+from policy_training.comparing.actions import comparison_config
 from policy_training.dpo.actions import dpo_config
 from policy_training.evaluation_presets import evaluation_config
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config
@@ -33,6 +34,10 @@ def language_model(assignments):
 
 def best_of_n(assignments):
     return best_of_n_config("tiny", assignments)
+
+
+def comparison(assignments):
+    return comparison_config(assignments=assignments)
 
 
 def dpo(assignments):
@@ -99,6 +104,7 @@ CASES = [
     (reward_model, "tokenizer.vocabulary_size=999", ["tokenizer.path=/some"], [], "names a tokenizer"),
     (evaluation, "sampling.repetition_penalty_scope=prompt_and_response", [],
      ["sampling.repetition_penalty=1.1"], "which is off"),
+    (comparison, "judge.repeats=2", [], ["judge.server.name=judge", "judge.server.model=it"], "no server of a judge"),
     (sample_config, "sampling.repetition_penalty_scope=prompt_and_response", [],
      ["sampling.repetition_penalty=1.1"], "which is off"),
 ]  # fmt: skip
@@ -123,7 +129,7 @@ def test_every_rule_stands_in_the_table():
     rules = {rule.otherwise: rule for table in (*tables, REWARD_MODEL_RULES) for rule in table}
     # The same rules are made for each optimizer and model: the option's own name says which.
     named = {given.partition("=")[0].rpartition(".")[2] for _, given, *_ in CASES}
-    sections = {"critic_optimizer", "rewards.judge"}
+    sections = {"critic_optimizer", "rewards.judge", "judge"}
     for rule in rules.values():
         assert named & {path.rpartition(".")[2] for path in rule.paths} or sections & set(rule.paths), rule
 
