@@ -274,10 +274,9 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     # Of the start it lost 1 of 3 and none: the checkpoints won 2 of 3 and all.
     assert [row["verdicts"][0].share for row in page.context["rows"]] == [pytest.approx(200 / 3), 100.0]
     win_rate, reward, kl = page.context["pictures"]
-    assert (
-        win_rate["line"] == "2.00,30.00 50.00,21.00 98.00,3.00"
-    )  # 50, 67 and 100 of 100, 3 from each edge of 60
-    assert (reward["first"], reward["last"], kl["last"]) == ("0.50", "2.00", "1.50")
+    # 50, 67 and 100 of 100, 3 from each edge of 60
+    assert win_rate.line == "2.00,30.00 50.00,21.00 98.00,3.00"
+    assert (reward.first, reward.last, kl.last) == ("0.50", "2.00", "1.50")
     assert "no run 999" in refused("evaluate_along", "kitchen", "999", *arguments)
     other_kind = Run.objects.create(
         project=project, kind="policy.sft", title="SFT", config={}, requested_by=max_, directory="sft"
