@@ -131,7 +131,6 @@ def test_every_server_of_a_plan_is_asked_rollouts_and_judges_too(policy):
             "sampling.options.server.model={policy}",
             'sampling.other_policies=["early"]',
             "policy.rollout.server.name=rollouts",
-            "policy.rollout.server.model=small",
             "policy.rollout.server.weights=each_step",
             "policy.rewards.judge.server.name=answers",
             "policy.rewards.judge.server.model=judge-1",
@@ -139,6 +138,6 @@ def test_every_server_of_a_plan_is_asked_rollouts_and_judges_too(policy):
     )
     assert servers_of(plan, policy) == [
         NamedServer("answers", frozenset({"base", "early", "judge-1"})),
-        NamedServer("rollouts", frozenset({"small"})),
+        NamedServer("rollouts"),  # asked for folders of the run
     ]
     assert servers_of(plan, None)[0].models == {"early", "judge-1"}
