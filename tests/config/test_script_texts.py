@@ -24,7 +24,7 @@ SHOWS = frozenset(
     "announce say showError showNotice showWaiting refuse setText link text confirm alert".split()
 )
 SHOWN_FIELDS = frozenset({"textContent", "innerText", "title", "placeholder", "ariaLabel", "error"})
-HIDDEN_FIELDS = frozenset({"className", "style", "draggable", "handle"})
+HIDDEN_FIELDS = frozenset({"className", "style", "font", "draggable", "handle"})
 NOT_TEXTS = {
     "use strict", "not loaded", "server away", "\0?next=\0",  # "not ...", "server ...": Errors that the caller takes
     "btn btn-outline-secondary", "btn btn-danger", "btn btn-primary",  # classes of a dialog's buttons

@@ -123,7 +123,8 @@ def test_rollouts_may_come_from_a_server_that_the_settings_name_and_no_other(
     assert wrong.status_code == 422 and "set importance.weights" in unescape(wrong.content.decode())
     assert not Round.objects.exists()
     settings.MODEL_SERVERS = {"vllm": "https://models.example.org/v1"}
-    assert client.post(reverse("rounds:start", args=["kitchen"]), values | typed).status_code == 302
+    away = {"servers_may_be_away": "on"}  # nobody answers there
+    assert client.post(reverse("rounds:start", args=["kitchen"]), values | typed | away).status_code == 302
     rollout = Round.objects.get().plan["policy"]["rollout"]
     assert (rollout["server"]["name"], rollout["server"]["model"]) == ("vllm", "served")
     assert rollout["importance"] == {"weights": "token", "cap": None}

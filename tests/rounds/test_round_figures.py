@@ -72,7 +72,8 @@ def test_the_page_draws_it_and_says_it(client, dated_round, max_):
 
 def test_a_share_is_settled_where_its_interval_leaves_out_the_half():
     def met(wins, losses):
-        return HeadToHead(None, "older", "", wins, 0, losses, 0, 0)
+        by_prompt = [(1.0, 1)] * wins + [(0.0, 1)] * losses
+        return HeadToHead(None, "older", "", wins, 0, losses, 0, 0, by_prompt)
 
     # Wilson's interval at 95 %: 60 of 100 is 50.2 to 69.1, 59 of 100 is 49.2 to 68.1 (Agresti and Coull 1998).
     assert met(60, 40).is_settled and met(40, 60).is_settled
