@@ -38,7 +38,8 @@ def test_light_modules_import_where_heavy_packages_are_missing(name):
 
 def test_importing_a_module_does_no_work():
     state = "(random.getstate(), torch.get_rng_state().tolist())"
-    code = f"import logging, random, torch\nbefore = {state}\n"
+    # httpx comes first: where rich is installed its command line loads it, and that draws a number.
+    code = f"import httpx, logging, random, torch\nbefore = {state}\n"
     code += "\n".join(f"import {name}" for name in LEARNING)
     code += f"\nassert not logging.getLogger().handlers\nassert before == {state}"
     done = run_python(code)
