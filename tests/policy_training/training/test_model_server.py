@@ -7,11 +7,12 @@ import threading
 import httpx
 import pytest
 
+from learning.interface.model_server_transport import resolve
 from learning.interface.model_servers import parse_keys, parse_servers
 from learning.interface.options import UserError
 from policy_training.training.server_config import ServerOptions
 from policy_training.training.servers import requests as model_server
-from policy_training.training.servers.requests import ModelServer, ServerUnavailable, resolve
+from policy_training.training.servers.requests import ModelServer, ServerUnavailable
 from tests.policy_training.training.model_servers import completion, environment_for, serving
 
 KEY = "sk-very-secret-0123456789"

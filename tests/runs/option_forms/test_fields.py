@@ -117,6 +117,7 @@ def _defaults(form):
             if dataclasses.is_dataclass(hints[field.name]):
                 yield from walk(hints[field.name], f"{prefix}{field.name}.")
             elif field.default is not dataclasses.MISSING:
-                yield prefix + field.name, field.default
+                default = field.default  # as a stored config has it
+                yield prefix + field.name, list(default) if isinstance(default, tuple) else default
 
     return walk(LanguageModelConfig if form is FineTuneForm else RewardModelConfig, "")
