@@ -26,8 +26,9 @@ from policy_training.comparing.actions import compare_policies, comparison_confi
 from policy_training.dpo.actions import dpo_config, train_dpo
 from policy_training.evaluation_presets import evaluation_config
 from policy_training.merging import merge_policies
-from policy_training.models import Policy
+from policy_training.models import BenchmarkFile, Policy, PolicyEvaluation
 from policy_training.rewarded.actions import policy_gradient_config, train_policy_gradient
+from policy_training.selecting.actions import select_policy
 from rounds.actions import start_round
 from rounds.models import Round, Stage
 from rounds.plans import HUMAN_REFERENCE
@@ -45,6 +46,22 @@ RUNTIME = ["runtime.threads=1", "runtime.dtype=fp32"]
 MEASURED = ["evaluation.evaluate_every_steps=4", "evaluation.max_examples=24"]
 
 
+# Kind of run -> the names of its pictures, in the order in which the runs are made.
+KINDS = {
+    "policy.pretrain": ["pretrain"],
+    "policy.sft": ["sft"],
+    "rewardmodel.train": ["reward_model"],
+    "policy.best_of_n": ["best_of_n"],
+    "policy.ppo": ["ppo"],
+    "policy.dpo": ["dpo"],
+    "policy.gradient": ["policy_gradient"],
+    "policy.evaluate": [f"evaluation_{number}" for number in range(3)],
+    "policy.compare": ["comparison", "along"],
+    "policy.merge": ["merge"],
+    "policy.benchmark": ["benchmark_0", "benchmark_1"],
+}
+
+
 @dataclass
 class ReportSite:
     manager: User
@@ -58,7 +75,26 @@ class ReportSite:
         return Policy.objects.get(project=self.project, name=name)
 
 
-def make_site(password: str) -> ReportSite:
+def get_or_make_site(password: str) -> ReportSite:
+    project = Project.objects.filter(name=NAME).first()
+    if project is None:
+        return _make_site(password)
+    manager = User.objects.get(username="marlene")
+    manager.set_password(password)
+    manager.save()
+    annotators = list(User.objects.filter(kind=User.Kind.SIMULATED).order_by("username"))
+    policy, held_out = (project.prompt_sets.get(name=f"{name} prompts") for name in ("policy", "evaluation"))
+    return ReportSite(manager, project, annotators, policy, held_out)
+
+
+def read_runs(site: ReportSite) -> None:
+    """The runs of the site that are done, by the names of their pictures."""
+    for kind, names in KINDS.items():
+        runs = Run.objects.filter(project=site.project, kind=kind, state="done").order_by("pk")
+        site.runs |= dict(zip(names, runs, strict=False))
+
+
+def _make_site(password: str) -> ReportSite:
     manager = User.objects.create_user(username="marlene", password=password)
     project = create_project(
         actor=manager,
@@ -103,11 +139,11 @@ def _add_demonstrations(
     add_demonstrations(actor=actor, project=project, rows=rows)
 
 
-def run_everything(site: ReportSite) -> Round:
-    """Each recipe once, and what measures them; the round comes back. It needs a worker and takes minutes."""
-    actor, project = site.manager, site.project
-    asked = {"actor": actor, "project": project}
-
+def run_everything(site: ReportSite) -> None:
+    """Each recipe once, and what measures them; runs that are there already are waited for. It needs a worker and
+    takes minutes.
+    """
+    project, asked = site.project, {"actor": site.manager, "project": site.project}
     config = constants.base_policy_config(0, 1)
     short = replace(config, data=replace(config.data, steps=16))
     base = replace(
@@ -115,79 +151,127 @@ def run_everything(site: ReportSite) -> Round:
         data=replace(config.data, steps=90),
         evaluation=replace(config.evaluation, evaluate_every_steps=15),
     )
-    _done(
+    _run(
         site,
         "pretrain",
-        pretrain(**asked, name="dough", config=options_to_dict(short), data="demonstrations"),
+        lambda: pretrain(**asked, name="dough", config=options_to_dict(short), data="demonstrations"),
     )
-    _done(
+    _run(
         site,
         "sft",
-        train_sft(**asked, name="bread", config=options_to_dict(base), parent=site.policy("dough")),
+        lambda: train_sft(**asked, name="bread", config=options_to_dict(base), parent=site.policy("dough")),
     )
-
     round_ = _round(site)
-    steps = [link.run for link in round_.round_runs.filter(stage=Stage.POLICY).order_by("pk")]
-    site.runs |= {"best_of_n": steps[0], "ppo": steps[1]}
-    site.runs["reward_model"] = round_.reward_model.produced_by  # type: ignore[union-attr]
+    read_runs(site)
     reward_model, made, start = round_.reward_model, round_.new_policy, round_.start_policy
     assert reward_model is not None and made is not None
-
-    criteria = list(project.criteria.all())
-    queued = {
-        "dpo": train_dpo(
+    judged = {**asked, "reward_model": reward_model}
+    measured = {**judged, "prompt_set": site.held_out}
+    _run(
+        site,
+        "dpo",
+        lambda: train_dpo(
             **asked,
             name="bread by DPO",
             start=start,
-            criteria=criteria,
+            criteria=list(project.criteria.all()),
             annotator_kinds=[SIMULATED],
             config=dpo_config("tiny", [*LENGTHS, *RUNTIME, *MEASURED]),
         ),
-        "policy_gradient": train_policy_gradient(
-            **asked,
+    )
+    _run(
+        site,
+        "policy_gradient",
+        lambda: train_policy_gradient(
+            **judged,
             name="bread by RLOO",
             start=start,
-            reward_model=reward_model,
             prompt_set=site.policy_prompts,
             config=policy_gradient_config("rloo", [*LENGTHS, *RUNTIME, *MEASURED, "rollout.steps=8"]),
         ),
-        "evaluation": evaluate_policy(
-            **asked,
-            policy=made,
-            reference=start,
-            reward_model=reward_model,
-            prompt_set=site.held_out,
-            config=evaluation_config("plain", RUNTIME),
-        ),
-        "comparison": compare_policies(
-            **asked,
+    )
+    for number, policy in enumerate((made, site.policy("bread by DPO"), site.policy("bread by RLOO"))):
+        _run(
+            site,
+            f"evaluation_{number}",
+            lambda policy=policy: evaluate_policy(
+                **measured, policy=policy, reference=start, config=evaluation_config("plain", RUNTIME)
+            ),
+        )
+    compared = comparison_config(assignments=RUNTIME)
+    _run(
+        site,
+        "comparison",
+        lambda: compare_policies(
+            **measured,
             policy=made,
             others=[start, site.policy("dough")],
             with_reference=True,
-            reward_model=reward_model,
-            prompt_set=site.held_out,
-            config=comparison_config(assignments=RUNTIME),
+            config=compared,
         ),
-        "along": evaluate_along_run(
-            **asked,
-            run=site.runs["ppo"],
-            reward_model=reward_model,
-            prompt_set=site.held_out,
-            config=comparison_config(assignments=RUNTIME),
-        ),
-        "merge": merge_policies(**asked, name="half and half", policies=[start, made], weights=[0.5, 0.5]),
-    }
-    file = add_benchmark_file(**asked, name="cooking", content=_tasks())
-    for number, run in enumerate(
-        benchmark_policies(**asked, policies=[start, made], file=file, config=benchmark_config(RUNTIME))
-    ):
-        queued[f"benchmark_{number}"] = run
-    for name, run in queued.items():
-        _done(site, name, run)
-    return round_
+    )
+    _run(site, "along", lambda: evaluate_along_run(**measured, run=site.runs["ppo"], config=compared))
+    _run(
+        site,
+        "merge",
+        lambda: merge_policies(**asked, name="half and half", policies=[start, made], weights=[0.5, 0.5]),
+    )
+    for number, policy in enumerate((start, made)):
+        _run(
+            site,
+            f"benchmark_{number}",
+            lambda policy=policy: benchmark_policies(
+                **asked, policies=[policy], file=_benchmark_file(site), config=benchmark_config(RUNTIME)
+            )[0],
+        )
+    if not project.policy_selections.exists():
+        evaluations = PolicyEvaluation.objects.filter(policy__project=project)
+        select_policy(**asked, rule="one_standard_error", evaluations=list(evaluations), pin=True)
+
+
+def _run(site: ReportSite, name: str, start: Callable[[], Run]) -> None:
+    """The run of this name, started unless it is there, when it is done."""
+    [kind] = [kind for kind, names in KINDS.items() if name in names]
+    runs = Run.objects.filter(project=site.project, kind=kind).order_by("pk")
+    place = KINDS[kind].index(name)
+    run = runs[place] if place < len(runs) else start()
+
+    def done() -> bool:
+        run.refresh_from_db()
+        assert run.state not in ("failed", "cancelled", "user_error", "paused"), f"{run.title}: {run.error}"
+        return run.state == "done"
+
+    _wait(done, run.title)
+    site.runs[name] = run
+    print(f"{run.title}: done", flush=True)
+
+
+def _benchmark_file(site: ReportSite) -> BenchmarkFile:
+    found = site.project.benchmark_files.filter(name="cooking").first()
+    return found or add_benchmark_file(
+        actor=site.manager, project=site.project, name="cooking", content=_tasks()
+    )
 
 
 def _round(site: ReportSite) -> Round:
+    """The project's first round, started unless it is there, when it is done."""
+    there = site.project.rounds.first()
+    round_ = there or _start_round(site)
+
+    def done() -> bool:
+        round_.refresh_from_db()
+        assert round_.stage not in (Stage.FAILED, Stage.CANCELLED), round_.error
+        if round_.stage == Stage.ANNOTATING and round_.batch is not None:
+            simulate_judgments(
+                actor=site.manager, batch=round_.batch, annotators=site.annotators, seed=0, limit=25
+            )
+        return round_.stage == Stage.DONE
+
+    _wait(done, "the round")
+    return Round.objects.get(pk=round_.pk)
+
+
+def _start_round(site: ReportSite) -> Round:
     plan = constants.round_plan(0, 1, "")
     policy = replace(
         plan.policy,
@@ -213,7 +297,7 @@ def _round(site: ReportSite) -> Round:
         head_to_head=replace(plan.head_to_head, opponents=(HUMAN_REFERENCE,)),
         continue_automatically=False,
     )
-    round_ = start_round(
+    return start_round(
         actor=site.manager,
         project=site.project,
         criterion=site.project.criteria.get(),
@@ -221,30 +305,6 @@ def _round(site: ReportSite) -> Round:
         prompt_set=site.policy_prompts,
         plan=plan,
     )
-
-    def done() -> bool:
-        round_.refresh_from_db()
-        assert round_.stage not in (Stage.FAILED, Stage.CANCELLED), round_.error
-        if round_.stage == Stage.ANNOTATING and round_.batch is not None:
-            simulate_judgments(
-                actor=site.manager, batch=round_.batch, annotators=site.annotators, seed=0, limit=25
-            )
-        return round_.stage == Stage.DONE
-
-    _wait(done, "the round")
-    return Round.objects.get(pk=round_.pk)
-
-
-def _done(site: ReportSite, name: str, run: Run) -> None:
-    site.runs[name] = run
-
-    def done() -> bool:
-        run.refresh_from_db()
-        assert run.state not in ("failed", "cancelled", "user_error", "paused"), f"{run.title}: {run.error}"
-        return run.state == "done"
-
-    _wait(done, run.title)
-    print(f"{run.title}: done", flush=True)
 
 
 def _wait(done: Callable[[], bool], what: str) -> None:
