@@ -27,11 +27,18 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1280, 800
 MARGIN = 16  # pixels around the report
 COLOURS = 128
-# What stands on a page beside its report: buttons, the log, settings, forms.
+# What stands on a page beside its report: ways to other pages, buttons, forms that describe, the log, settings, and of
+# sample texts all but two.
 LEFT_OUT = (
-    ".crumbs, .title-buttons, .pinned-runs, section:has(> #log-heading), section:has(> #asked-heading), "
-    "section:has(> #limit-heading), section:has(> #checkpoints-heading), section:has(> #models-heading)"
+    "main nav, main .crumbs, main .btn, .facts div:has(form), #serving, .model-card, .sample:nth-of-type(n+3), "
+    'form[action$="/describe/"], h2:has(+ form[action$="/describe/"]), '
+    + ", ".join(
+        f"section:has(> #{name}-heading)" for name in ("log", "asked", "limit", "checkpoints", "models")
+    )
 )
+# Of a model the curves of its training, which its run shows.
+LEFT_OUT_OF_MODELS = "#curves"
+MODELS = ("reward-model", "policy", "merged-policy")
 
 
 def places(site: "ReportSite") -> dict[str, str]:
@@ -64,24 +71,32 @@ def places(site: "ReportSite") -> dict[str, str]:
 
 def take(page: Page, file: Path) -> None:
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+    page.wait_for_timeout(1500)  # curves are drawn
+    left_out = f"{LEFT_OUT}, {LEFT_OUT_OF_MODELS}" if file.stem in MODELS else LEFT_OUT
     # Not by a style sheet: the pages' content security policy takes none from elsewhere.
     page.evaluate(
-        "left => document.querySelectorAll(left).forEach(one => one.style.display = 'none')", LEFT_OUT
+        "left => document.querySelectorAll(left).forEach(one => one.style.display = 'none')", left_out
     )
-    page.wait_for_timeout(1500)  # curves are drawn
-    box = page.locator("main").bounding_box()
-    assert box is not None
-    page.screenshot(
-        path=file,
-        full_page=True,
-        clip={"x": 0, "y": box["y"], "width": WIDTH, "height": box["height"] + MARGIN},
+    page.evaluate("scrollTo(0, 0)")
+    top, bottom = page.evaluate(
+        """() => {
+          const boxes = [...document.querySelectorAll("main *")].map((one) => one.getBoundingClientRect());
+          const seen = boxes.filter((box) => box.height > 0);
+          return [Math.min(...seen.map((box) => box.top)), Math.max(...seen.map((box) => box.bottom))];
+        }"""
     )
+    area = {"x": 0, "y": top - MARGIN, "width": WIDTH, "height": bottom - top + 2 * MARGIN}
+    page.screenshot(path=file, full_page=True, clip=area)
     try:
         from PIL import Image
     except ImportError:
         pass
     else:
-        Image.open(file).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+        # So that colours of small areas stay apart, such as those of a bar in a time line.
+        picture = Image.open(file).convert("RGB")
+        picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            file, optimize=True
+        )
     print(f"{file.name}: {file.stat().st_size // 1024} KiB", flush=True)
 
 

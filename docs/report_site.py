@@ -46,6 +46,9 @@ RUNTIME = ["runtime.threads=1", "runtime.dtype=fp32"]
 MEASURED = ["evaluation.evaluate_every_steps=4", "evaluation.max_examples=24"]
 
 
+ENDED = ("failed", "cancelled", "user_error", "paused")  # without what a picture is of
+ROLLOUTS = ["rollout.steps=6", "rollout.prompts_per_step=16"]
+
 # Kind of run -> the names of its pictures, in the order in which the runs are made.
 KINDS = {
     "policy.pretrain": ["pretrain"],
@@ -113,12 +116,21 @@ def _make_site(password: str) -> ReportSite:
         sets[purpose] = get_or_create_prompt_set(
             actor=manager, project=project, name=f"{purpose} prompts", purpose=purpose
         )
-    rows = [{"messages": prompt.messages} for prompt in grammar.sample_prompts("policy", PROMPTS, rng)]
+    rows = [
+        {"messages": prompt.messages, "tags": [_tag(prompt)]}
+        for prompt in grammar.sample_prompts("policy", PROMPTS, rng)
+    ]
     add_prompts(actor=manager, project=project, rows=rows, prompt_set=sets["policy"])
     # Held-out prompts with an answer that somebody wrote: the policy meets it head to head.
     written = grammar.sample_demonstrations(EVALUATION_PROMPTS, rng)
     _add_demonstrations(manager, project, written, sets["evaluation"])
     return ReportSite(manager, project, annotators, sets["policy"], sets["evaluation"])
+
+
+def _tag(prompt: grammar.Prompt) -> str:
+    [message] = prompt.messages
+    named = any(occasion in message["content"] for occasion in grammar.OCCASIONS)
+    return "planning a meal" if named else "technique"
 
 
 def _add_demonstrations(
@@ -187,7 +199,7 @@ def run_everything(site: ReportSite) -> None:
             name="bread by RLOO",
             start=start,
             prompt_set=site.policy_prompts,
-            config=policy_gradient_config("rloo", [*LENGTHS, *RUNTIME, *MEASURED, "rollout.steps=8"]),
+            config=policy_gradient_config("rloo", [*LENGTHS, *RUNTIME, *MEASURED, *ROLLOUTS]),
         ),
     )
     for number, policy in enumerate((made, site.policy("bread by DPO"), site.policy("bread by RLOO"))):
@@ -232,13 +244,13 @@ def run_everything(site: ReportSite) -> None:
 def _run(site: ReportSite, name: str, start: Callable[[], Run]) -> None:
     """The run of this name, started unless it is there, when it is done."""
     [kind] = [kind for kind, names in KINDS.items() if name in names]
-    runs = Run.objects.filter(project=site.project, kind=kind).order_by("pk")
+    runs = Run.objects.filter(project=site.project, kind=kind).exclude(state__in=ENDED).order_by("pk")
     place = KINDS[kind].index(name)
     run = runs[place] if place < len(runs) else start()
 
     def done() -> bool:
         run.refresh_from_db()
-        assert run.state not in ("failed", "cancelled", "user_error", "paused"), f"{run.title}: {run.error}"
+        assert run.state not in ENDED, f"{run.title}: {run.error}"
         return run.state == "done"
 
     _wait(done, run.title)
