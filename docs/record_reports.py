@@ -92,11 +92,8 @@ def take(page: Page, file: Path) -> None:
     except ImportError:
         pass
     else:
-        # So that colours of small areas stay apart, such as those of a bar in a time line.
         picture = Image.open(file).convert("RGB")
-        picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-            file, optimize=True
-        )
+        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
     print(f"{file.name}: {file.stat().st_size // 1024} KiB", flush=True)
 
 
