@@ -63,8 +63,8 @@ def places(site: "ReportSite") -> dict[str, str]:
                 found["benchmarks"] = page("policies:measured", pk=round_.new_policy.pk) + beside
     if "merge" in site.runs:
         found["merged-policy"] = page("policies:policy", pk=site.runs["merge"].policy.pk)
+    found["frontier"] = page("policies:frontier")
     for selection in site.project.policy_selections.all():
-        found["frontier"] = page("policies:frontier")
         found["selection"] = page("policies:selection", pk=selection.pk)
     return found
 
