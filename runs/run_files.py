@@ -46,6 +46,7 @@ PANELS: tuple[tuple[str, frozenset[str]], ...] = (
     ("Length", frozenset({"length", "lengths", "tokens", "eos", "truncated"})),
 )
 OTHER_PANEL = "Counts and the rest"
+TOKENS_OF_A_STEP = ("tokens", "text_tokens")  # how many are learned from, not how long answers are
 PANEL_ORDER = ("Loss", "Accuracy", "Reward", "KL", "KL coefficient", "Entropy", "Clipping", "Advantages and values",
                "Length", "Perplexity", "Distinct n-grams", "Gradient norm", "Learning rate", "Speed",
                OTHER_PANEL)  # fmt: skip
@@ -82,6 +83,8 @@ ABOUT_PANELS = {
 
 def panel_of(metric: str) -> str:
     """The panel in which a metric is drawn, by the words of its name."""
+    if metric in TOKENS_OF_A_STEP:
+        return OTHER_PANEL
     words = set(re.split(r"[^a-z0-9]+", metric.lower()))
     return next((panel for panel, keywords in PANELS if words & keywords), OTHER_PANEL)
 

@@ -65,7 +65,7 @@
       scales: { x: { time: false } },
       axes: [
         axis({ size: 34, values: (u, ticks) => ticks.map((t) => (Number.isInteger(t) ? String(t) : "")) }),
-        axis({ size: 62, values: (u, ticks) => ticks.map((t) => (Math.abs(t) < 1e-12 ? "0" : String(Number(t.toPrecision(4))))) }),
+        axis({ size: 72, values: (u, ticks) => ticks.map((t) => (Math.abs(t) < 1e-12 ? "0" : String(Number(t.toPrecision(4))))) }),
       ],
       series: [
         { label: gettext("step") },

@@ -365,6 +365,8 @@ def test_a_paused_run_says_why_and_has_two_buttons(client, run_in, max_, ruth, e
         ("sqrt_kl", "KL"),
         ("advantage_mean", "Advantages and values"),
         ("judgments", "Counts and the rest"),
+        ("response_tokens", "Length"),
+        ("tokens", "Counts and the rest"),
         ("optimizer_steps", "Counts and the rest"),
     ],
 )
