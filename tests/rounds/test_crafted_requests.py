@@ -119,19 +119,19 @@ def address(route, site, crafted=None):
 
 def crafted_for(names, values):
     """({name: value}, what it is): every value for every name. Pages with options of a recipe (there are hundreds) are
-    Django forms, which look at every field whatever the others are: eight of their names at a time, and their options,
-    read by the same code, thirty at a time with one value in turn.
+    Django forms, which look at every field whatever the others are: 24 of their names at a time, and their options,
+    read by the same code, 120 at a time with one value in turn.
     """
     options = sorted(name for name in names if "." in name)
     plain = [name for name in names if "." not in name]
-    at_once = 8 if options else 1
+    at_once = 24 if options else 1
     for first in range(0, len(plain), at_once):
         for what, value in values.items():
             yield dict.fromkeys(plain[first : first + at_once], value), what
     kinds = itertools.cycle(values.items())
-    for first in range(0, len(options), 30):
+    for first in range(0, len(options), 120):
         what, value = next(kinds)
-        yield dict.fromkeys(options[first : first + 30], value), what
+        yield dict.fromkeys(options[first : first + 120], value), what
 
 
 ROUTES = sorted(set(patterns()))
