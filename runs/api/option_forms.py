@@ -41,19 +41,14 @@ class PresetsSerializer(serializers.Serializer[Any]):
 def presets_of(form_class: type[PresetForm]) -> dict[str, Any]:
     """For PresetsSerializer."""
     paths = [option.path for section in form_class.sections for option in section.options]
-    return {
-        "presets": [
-            {
-                "name": preset.name,
-                "source": preset.source,
-                "settings": {
-                    path: {"value": value_at(preset.config(), path), "source": preset.comments.get(path, "")}
-                    for path in paths
-                },
-            }
-            for preset in form_class.presets.values()
-        ]
-    }
+    presets = []
+    for preset in form_class.presets.values():
+        config = preset.config()
+        settings = {
+            path: {"value": value_at(config, path), "source": preset.comments.get(path, "")} for path in paths
+        }
+        presets.append({"name": preset.name, "source": preset.source, "settings": settings})
+    return {"presets": presets}
 
 
 def asked_by_program(
