@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -117,18 +118,19 @@ def address(route, site, crafted=None):
     return "/" + re.sub(r"<([^>]+)>", fill, route)
 
 
-def crafted_for(names, values):
-    """({name: value}, what it is): every value for every name. Pages with options of a recipe (there are hundreds) are
-    Django forms, which look at every field whatever the others are: 24 of their names at a time, and their options,
-    read by the same code, 120 at a time with one value in turn.
+def crafted_for(names, values, *, at_once=1):
+    """({name: value}, what it is): every value for every name; on SQLite, which refuses less than PostgreSQL, one value
+    in turn for each. Pages with options of a recipe (there are hundreds) are Django forms, which look at every field
+    whatever the others are: 24 of their names at a time, and their options, read by the same code, 120 at a time with
+    one value in turn.
     """
     options = sorted(name for name in names if "." in name)
     plain = [name for name in names if "." not in name]
-    at_once = 24 if options else 1
-    for first in range(0, len(plain), at_once):
-        for what, value in values.items():
-            yield dict.fromkeys(plain[first : first + at_once], value), what
+    at_once = 24 if options else at_once
     kinds = itertools.cycle(values.items())
+    for first in range(0, len(plain), at_once):
+        for what, value in [next(kinds)] if connection.vendor == "sqlite" else values.items():
+            yield dict.fromkeys(plain[first : first + at_once], value), what
     for first in range(0, len(options), 120):
         what, value = next(kinds)
         yield dict.fromkeys(options[first : first + 120], value), what
@@ -189,7 +191,9 @@ def test_no_query_parameter_is_a_fault_of_the_program(client, site, monkeypatch)
             faults += [(m, url, asked) for m in METHODS if ask(client, m, f"{url}?{asked}") not in (400, 404)]
         if ask(client, "get", f"{url}?unknown=%ED%A0%80") >= 500:
             faults.append(("get", url, "half of a surrogate pair"))
-        for given, what in crafted_for(seen[url], CRAFTED):
+        # Pages of Django and of a library read each parameter by itself.
+        alike = url.startswith(("/operators/", "/api/schema/"))
+        for given, what in crafted_for(seen[url], CRAFTED, at_once=24 if alike else 1):
             query = "&".join(f"{name}={value}" for name, value in given.items())
             if ask(client, "get", f"{url}?{query}") >= 500:
                 faults.append((url, list(given), what))
