@@ -207,7 +207,10 @@ def run_everything(site: ReportSite) -> None:
             site,
             f"evaluation_{number}",
             lambda policy=policy: evaluate_policy(
-                **measured, policy=policy, reference=start, config=evaluation_config("plain", [*LENGTHS, *RUNTIME])
+                **measured,
+                policy=policy,
+                reference=start,
+                config=evaluation_config("plain", [*LENGTHS, *RUNTIME]),
             ),
         )
     compared = comparison_config(assignments=[*LENGTHS, *RUNTIME])
@@ -233,7 +236,10 @@ def run_everything(site: ReportSite) -> None:
             site,
             f"benchmark_{number}",
             lambda policy=policy: benchmark_policies(
-                **asked, policies=[policy], file=_benchmark_file(site), config=benchmark_config([*LENGTHS, *RUNTIME])
+                **asked,
+                policies=[policy],
+                file=_benchmark_file(site),
+                config=benchmark_config([*LENGTHS, *RUNTIME]),
             )[0],
         )
     if not project.policy_selections.exists():
