@@ -94,6 +94,7 @@ class ModelServer:
             trust_env=False,
         )
         self._cancelled = threading.Event()
+        self._thread = threading.local()  # `ended`: of the ask_all whose thread it is
         self._random = random.Random()  # of waits alone: no random state that a training draws from
 
     def close(self) -> None:
@@ -126,7 +127,7 @@ class ModelServer:
                 failure = f"it did not answer within {self.options.timeout_seconds:g} seconds"
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 failure = self._clean(f"{type(error).__name__}: {error}")
-            if self._cancelled.is_set():
+            if self._given_up():
                 raise _Cancelled
             if attempt + 1 < self.options.attempts:
                 usual = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**attempt)
@@ -144,7 +145,8 @@ class ModelServer:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """`ask` of each, so many at a time; `on_answer` in this thread, as they come. `check` is called twice a second
-        and may raise: then nothing more is asked, and what has come was handed on.
+        and may raise: then nothing more is asked, and what has come was handed on. Where `ask` raises, nothing more is
+        asked either, and nothing again, but the answers to what was sent already (and is paid for) are handed on first.
         """
         waiting: queue.SimpleQueue[Asked] = queue.SimpleQueue()
         done: queue.SimpleQueue[tuple[Asked, Answered | None, BaseException | None]] = queue.SimpleQueue()
@@ -153,6 +155,7 @@ class ModelServer:
         ended = threading.Event()
 
         def work() -> None:
+            self._thread.ended = ended
             with suppress(queue.Empty, _Cancelled):
                 while not ended.is_set() and not self._cancelled.is_set():
                     one = waiting.get_nowait()
@@ -165,8 +168,12 @@ class ModelServer:
                         return
 
         # Daemons: a process that stops does not wait for answers that nobody wants any more.
-        for _ in range(min(self.options.concurrent_requests, len(asked))):
-            threading.Thread(target=work, daemon=True).start()
+        threads = [
+            threading.Thread(target=work, daemon=True)
+            for _ in range(min(self.options.concurrent_requests, len(asked)))
+        ]
+        for thread in threads:
+            thread.start()
         failure: BaseException | None = None
         try:
             left = len(asked)
@@ -182,6 +189,11 @@ class ModelServer:
                     break
                 on_answer(one, answer)  # type: ignore[arg-type]
                 check()
+            ended.set()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(timeout=0.5)
+                    check()
         finally:
             ended.set()
             with suppress(queue.Empty):  # what came meanwhile is not thrown away
@@ -207,8 +219,14 @@ class ModelServer:
                     raise httpx.ReadTimeout("the answer took too long")
             return response.status_code, _retry_after(response.headers.get("retry-after", "")), bytes(read)
 
+    def _given_up(self) -> bool:
+        return self._cancelled.is_set() or self._ended().is_set()
+
+    def _ended(self) -> threading.Event:
+        return getattr(self._thread, "ended", self._cancelled)
+
     def _wait(self, seconds: float) -> None:
-        if self._cancelled.wait(seconds):
+        if self._ended().wait(seconds) or self._given_up():
             raise _Cancelled
 
     def _clean(self, text: str) -> str:

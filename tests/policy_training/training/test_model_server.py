@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 
 import httpx
 import pytest
@@ -97,6 +98,30 @@ def test_so_many_at_a_time_and_what_came_is_kept_when_the_run_stops():
         client.close()
         together.abort()
     assert 1 <= len(kept) < 300
+
+
+def test_what_was_sent_before_a_refusal_is_waited_for_and_nothing_is_asked_again():
+    """Of four at once, one is refused, two are answered later, and one is told to come again."""
+    together, refused = threading.Barrier(4), threading.Event()
+
+    def reply(number, path, body):
+        together.wait()
+        if body["n"] == 0:
+            refused.set()
+            return 401, {}, b'{"error": "no more"}'
+        refused.wait()
+        time.sleep(0.5)  # the refusal was read long ago
+        return (503, {"retry-after": "60"}, b"") if body["n"] == 3 else completion()
+
+    with serving(reply) as server:
+        client = ModelServer(options(concurrent_requests=4), environment_for(server.address))
+        kept = []
+        with pytest.raises(UserError, match="no more"):
+            client.ask_all(
+                range(9), lambda n: client.post("c", {"n": n}), on_answer=lambda n, a: kept.append(n)
+            )
+        client.close()
+    assert sorted(kept) == [1, 2] and len(server.requests) == 4
 
 
 def test_an_address_must_be_public_or_named_after_it_was_looked_up(monkeypatch):
