@@ -94,13 +94,21 @@ def schema_snapshots(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
-def migrate_to(transactional_db, schema_snapshots):
-    """Migrates to the (app, migration) and returns the models of then; at the end the newest schema stands again."""
+def schema_at(transactional_db, schema_snapshots):
+    """An empty database with the schema of each (app, migration) and what they need, and the models of then; at the
+    end the newest schema stands again.
+    """
+    schema_snapshots.remember_newest()
+    yield schema_snapshots.go_to
+    schema_snapshots.return_to_newest()
+
+
+@pytest.fixture
+def migrate_to(schema_at):
+    """Migrates a database that `schema_at` made, with its rows, to the (app, migration); the models of then."""
     from tests.schema_snapshots import migrate
 
-    schema_snapshots.remember_newest()
-    yield migrate
-    schema_snapshots.return_to_newest()
+    return migrate
 
 
 @pytest.fixture(autouse=True)

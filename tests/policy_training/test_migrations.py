@@ -1,12 +1,6 @@
 """The renamed column and figures of policies keep their rows, forwards and back."""
 
 import pytest
-from django.contrib.auth import get_user_model
-
-from annotation.models import Source
-from policy_training.models import Policy
-from runs.models import Artifact, Run
-from workspace.models import Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
@@ -19,19 +13,25 @@ def stored_at(migrate_to):
     )
 
 
-def test_the_run_and_the_report_of_a_policy_survive_the_renaming(stored_at):
-    ada = get_user_model().objects.create(username="ada", pseudonym="annotator-1")
-    project = Project.objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
-    run = Run.objects.create(project=project, kind="policy.ppo", title="t", config={}, requested_by=ada)
-    artifact = Artifact.objects.create(
-        project=project, kind="policy", path="runs/1/model", sha256="1" * 64, size_bytes=1
+def test_the_run_and_the_report_of_a_policy_survive_the_renaming(schema_at, stored_at):
+    apps = schema_at(("policy_training", "0005_report_names"))
+
+    def create(model, /, **values):
+        return apps.get_model(model).objects.create(**values)
+
+    ada = create("workspace.User", username="ada", pseudonym="annotator-1")
+    project = create("workspace.Project", name="Kitchen", slug="kitchen", split_salt="salt")
+    run = create("runs.Run", project=project, kind="policy.ppo", title="t", config={}, requested_by=ada)
+    artifact = create(
+        "runs.Artifact", project=project, kind="policy", path="runs/1/model", sha256="1" * 64, size_bytes=1
     )
     report = {"score_before": 0.5, "score_after": 1.5, "kl": 2.0}
-    Policy.objects.create(
+    create(
+        "policy_training.Policy",
         project=project,
         name="taught",
         artifact=artifact,
-        source=Source.objects.create(project=project, kind="policy", name="taught"),
+        source=create("annotation.Source", project=project, kind="policy", name="taught"),
         produced_by=run,
         report=report,
     )

@@ -1,12 +1,6 @@
 """The renamed column and the criteria of reward models keep their rows, forwards and back."""
 
 import pytest
-from django.contrib.auth import get_user_model
-
-from annotation.models import PreferenceDataset
-from rewardmodel.models import RewardModel
-from runs.models import Artifact, Run
-from workspace.models import Criterion, Project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
@@ -19,22 +13,30 @@ def stored_at(migrate_to):
     )
 
 
-def test_the_run_of_a_reward_model_survives_the_renaming(stored_at):
-    ada = get_user_model().objects.create(username="ada", pseudonym="annotator-1")
-    project = Project.objects.create(name="Kitchen", slug="kitchen", split_salt="salt")
-    criterion = Criterion.objects.create(project=project, name="overall", question="?")
-    run = Run.objects.create(
-        project=project, kind="rewardmodel.train", title="t", config={}, requested_by=ada
+def test_the_run_of_a_reward_model_survives_the_renaming(schema_at, stored_at):
+    apps = schema_at(("rewardmodel", "0004_criteria"))
+
+    def create(model, /, **values):
+        return apps.get_model(model).objects.create(**values)
+
+    ada = create("workspace.User", username="ada", pseudonym="annotator-1")
+    project = create("workspace.Project", name="Kitchen", slug="kitchen", split_salt="salt")
+    criterion = create("workspace.Criterion", project=project, name="overall", question="?")
+    run = create(
+        "runs.Run", project=project, kind="rewardmodel.train", title="t", config={}, requested_by=ada
     )
-    artifact = Artifact.objects.create(
-        project=project, kind="reward_model", path="runs/1/model", sha256="1" * 64, size_bytes=1
-    )
-    dataset = PreferenceDataset.objects.create(
-        project=project, name="d", directory="datasets/d", manifest_sha256="2" * 64, created_by=ada
-    )
-    reward_model = RewardModel.objects.create(
-        project=project, name="taste", artifact=artifact, dataset=dataset, produced_by=run
-    )
+    artifact = create(
+        "runs.Artifact", project=project, kind="reward_model", path="runs/1/model", sha256="1" * 64,
+        size_bytes=1,
+    )  # fmt: skip
+    dataset = create(
+        "annotation.PreferenceDataset", project=project, name="d", directory="datasets/d",
+        manifest_sha256="2" * 64, made_by=ada,
+    )  # fmt: skip
+    reward_model = create(
+        "rewardmodel.RewardModel", project=project, name="taste", artifact=artifact, dataset=dataset,
+        produced_by=run,
+    )  # fmt: skip
     reward_model.criteria.add(criterion)
     # Back to one criterion a model and on again: it keeps its own.
     before = stored_at("0003_produced_by_and_constraint_names")

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 from django.apps import apps
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from annotation.models import Batch
 from learning.interface.options import load_options
@@ -122,24 +121,17 @@ def test_a_round_whose_plan_cannot_be_read_fails_with_one_sentence(annotating_ro
 
 
 @pytest.fixture
-def models_before(migrate_to):
-    """The models of rounds before the renaming beside the newest of the other apps."""
-    before = ("rounds", "0002_stage_rules")
-    migrate_to(before)
-    loader = MigrationExecutor(connection).loader
-    # Without those that need a later version of rounds.
-    others = [
-        node
-        for node in loader.graph.leaf_nodes()
-        if not any(app == "rounds" and name > before[1] for app, name in loader.graph.forwards_plan(node))
-    ]
-    apps = loader.project_state([before, *others]).apps
+def models_before(schema_at):
+    """The models of the time before the renaming."""
+    apps = schema_at(("rounds", "0002_stage_rules"))
     return lambda app, name: apps.get_model(app, name)
 
 
 @pytest.mark.db
 @pytest.mark.django_db(transaction=True)
-def test_an_open_round_goes_through_the_migration_with_its_plan_deadline_and_policies(models_before):
+def test_an_open_round_goes_through_the_migration_with_its_plan_deadline_and_policies(
+    models_before, migrate_to
+):
     def create(app, model, /, **values):
         return models_before(app, model).objects.create(**values)
 
@@ -170,9 +162,8 @@ def test_an_open_round_goes_through_the_migration_with_its_plan_deadline_and_pol
         annotate_until="2026-11-27T12:00:00Z",
         started_by=user,
     )
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
-    now = Round.objects.get(pk=before.pk)
+    get_model = migrate_to(("rounds", "0003_plain_names")).get_model
+    now = get_model("rounds", "Round").objects.get(pk=before.pk)
     plan = preset_plan("tiny")
     # What a recorded plan names stays: these were the preset's sizes of micro-batches before it said "auto".
     reward_batch = replace(plan.reward_model.batch, max_micro_batch_tokens=4096)

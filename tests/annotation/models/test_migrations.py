@@ -20,9 +20,9 @@ def migrate(migrate_to):
 
 
 @pytest.fixture
-def models_before(migrate_to, schema_snapshots):
+def models_before(schema_at):
     """The models of 0002 and their database."""
-    apps = schema_snapshots.go_to(("annotation", "0002_triggers"), ("workspace", "0003_constraint_names"))
+    apps = schema_at(("annotation", "0002_triggers"), ("workspace", "0003_constraint_names"))
     return lambda name, app="annotation": apps.get_model(app, name)
 
 
