@@ -2,30 +2,35 @@
 
     PYTHONPATH=. .venv/bin/python docs/record_reports.py docs/screenshots/reports
 
-A site of its own (SQLite, one web worker, one worker that trains; docs/report_site.py), in a temporary folder or in the
-one that `--site` names: a site that was made there before is used again, and its runs go on where they stood. Pictures
-are PNGs, 1280 pixels wide in the light scheme, cut to the report. Pillow, where it is installed, makes them a third as
-large.
+A site of its own (SQLite, one web worker, one worker that trains; docs/report_site.py, docs/report_runs.py), in a
+temporary folder or in the one that `--site` names: a site that was made there before is used again, and its runs go on
+where they stood. A run or a picture that fails costs no other: whatever is done has its picture taken, and the same
+command with `--missing` takes the rest. Pictures are PNGs, 1280 pixels wide in the light scheme, cut to the report.
+Pillow, where it is installed, makes them a third as large.
 """
 
 import argparse
 import os
 import secrets
+import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
 from docs.record_annotation_tour import FLAGS, PASSWORD, Camera
+from docs.report_judge import judge_server
 
 if TYPE_CHECKING:
     from docs.report_site import ReportSite
 
 WIDTH, HEIGHT = 1280, 800
 MARGIN = 16  # pixels around the report
+MAX_START_SECONDS = 300
 COLOURS = 128
 # What stands on a page beside its report: ways to other pages, buttons, forms that describe, the log, settings, and of
 # sample texts all but two.
@@ -65,7 +70,7 @@ def places(site: "ReportSite") -> dict[str, str]:
         found["merged-policy"] = page("policies:policy", pk=site.runs["merge"].policy.pk)
     found["frontier"] = page("policies:frontier")
     for selection in site.project.policy_selections.all():
-        found["selection"] = page("policies:selection", pk=selection.pk)
+        found[f"selection-{selection.rule}"] = page("policies:selection", pk=selection.pk)
     return found
 
 
@@ -97,39 +102,56 @@ def take(page: Page, file: Path) -> None:
     print(f"{file.name}: {file.stat().st_size // 1024} KiB", flush=True)
 
 
-def record(folder: Path, chromium: str, only: list[str] | None, *, runs: bool) -> None:
+def record(folder: Path, chromium: str, wanted: Callable[[str], bool], *, runs: bool) -> list[str]:
+    """Takes the wanted pictures; what failed, in sentences."""
     import django
 
     django.setup()
     from config import prepare
     from demo import processes
-    from docs import report_site
+    from docs import report_runs, report_site
 
+    failed = []
     prepare.migrate()
     prepare.collect_static_files()
     site = report_site.get_or_make_site(PASSWORD)
     if runs:
-        with processes.run_processes(processes.worker_command()):
-            report_site.run_everything(site)
-    else:
-        report_site.read_runs(site)
+        try:
+            with processes.run_processes(processes.worker_command()):
+                report_runs.run_everything(site)
+        except report_runs.RunFailed as error:
+            failed.append(str(error))
+    report_runs.read_runs(site)
     port = processes.free_port(8400 + secrets.randbelow(1000))
     address = f"http://127.0.0.1:{port}"
     with processes.run_processes(processes.web_server_command(port)), sync_playwright() as playwright:
-        for _ in range(1200):
-            try:
-                urllib.request.urlopen(f"{address}/healthz", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+        _wait_for(f"{address}/healthz")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         camera = Camera(browser, address, folder)
         for name, place in places(site).items():
-            if only is None or name in only:
+            if not wanted(name):
+                continue
+            try:
                 page = camera.open(site.manager.username, place)
                 page.wait_for_load_state("networkidle")
                 take(page, folder / f"{name}.png")
+            except Error as error:
+                failed.append(f"{name} ({place}): {error}")
         browser.close()
+    return failed
+
+
+def _wait_for(address: str) -> None:
+    """Until it answers; raises URLError after MAX_START_SECONDS."""
+    deadline = time.monotonic() + MAX_START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def main() -> None:
@@ -141,21 +163,32 @@ def main() -> None:
         "--site", type=Path, help="keep the site in this folder, or use the one that is there"
     )
     parser.add_argument("--only", nargs="+", metavar="PICTURE", help="some of the pictures")
+    parser.add_argument("--missing", action="store_true", help="only pictures that the folder does not have")
     parser.add_argument(
         "--no-runs", action="store_true", help="only pictures, of the runs that are done by now"
     )
     parser.add_argument("--chromium", default=os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium"))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        os.environ |= {
-            "ROUNDTABLE_DATA_DIR": str(options.site.resolve() if options.site else temporary),
-            "ROUNDTABLE_SECRET_KEY": secrets.token_urlsafe(40),
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's synchronous API runs an event loop in this thread
-        }
+
+    def wanted(name: str) -> bool:
+        is_there = (options.folder / f"{name}.png").exists()
+        return (options.only is None or name in options.only) and not (options.missing and is_there)
+
+    with tempfile.TemporaryDirectory() as temporary, judge_server() as judge:
+        os.environ |= (
+            judge
+            | {
+                "ROUNDTABLE_DATA_DIR": str(options.site.resolve() if options.site else temporary),
+                "ROUNDTABLE_SECRET_KEY": secrets.token_urlsafe(40),
+                "DJANGO_SETTINGS_MODULE": "config.settings",
+                "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's synchronous API runs an event loop in this thread
+            }
+        )
         os.environ.pop("ROUNDTABLE_DATABASE_URL", None)
-        record(options.folder, options.chromium, options.only, runs=not options.no_runs)
+        failed = record(options.folder, options.chromium, wanted, runs=not options.no_runs)
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 if __name__ == "__main__":
