@@ -12,6 +12,7 @@ Pillow, where it is installed, makes them a third as large.
 import argparse
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -170,6 +171,7 @@ def main() -> None:
     parser.add_argument("--chromium", default=os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium"))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # its processes end with it
 
     def wanted(name: str) -> bool:
         is_there = (options.folder / f"{name}.png").exists()
