@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from annotation.models import PromptSet
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
+from learning.interface.unread_options import OF_TRAINING
 from policy_training import evaluation_presets as evaluation_preset_module
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
 from policy_training.models import Policy
@@ -193,7 +194,7 @@ class SampleForm(PresetForm):
         )
     }
     initial_preset = "plain"
-    sections = sections_of(SampleConfig, leave_out=("policy", "policy_name", "id_prefix"))
+    sections = sections_of(SampleConfig, leave_out=("policy", "policy_name", "id_prefix", *OF_TRAINING))
     kinds = (SAMPLE.name,)
 
     prompt_set = forms.ModelChoiceField(
@@ -299,7 +300,7 @@ def evaluation_presets() -> Mapping[str, PresetChoice]:
 class EvaluatePolicyForm(RewardPartsFields, PresetForm):
     presets = evaluation_presets()
     initial_preset = "plain"
-    sections = sections_of(EvaluateConfig, leave_out=("policy",))
+    sections = sections_of(EvaluateConfig, leave_out=("policy", *OF_TRAINING))
     kinds = (EVALUATE.name,)
 
     policy = PolicyField(Policy.objects.none(), empty_label=None, label=gettext_lazy("Policy"))

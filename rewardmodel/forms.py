@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from annotation.datasets.forms import BatchesField
 from annotation.models import Batch, PreferenceDataset
 from learning.interface.options import options_to_dict
+from learning.interface.unread_options import OF_TRAINING
 from learning.interface.vocabulary import PERSON
 from rewardmodel.models import RewardModel
 from rewardmodel.run_kinds import EVALUATE, TRAIN
@@ -266,7 +267,7 @@ class EvaluateRewardModelForm(PresetForm):
         )
     }
     initial_preset = "plain"
-    sections = sections_of(EvaluateConfig, leave_out=("batch",))
+    sections = sections_of(EvaluateConfig, leave_out=("batch", *OF_TRAINING))
     kinds = (EVALUATE.name,)
 
     reward_model = forms.ModelChoiceField(

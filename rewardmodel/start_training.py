@@ -20,7 +20,7 @@ from learning.interface.vocabulary import PERSON
 from rewardmodel.actions import require_unused_name, train_reward_model
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS
-from rewardmodel.training.unread_options import REWARD_MODEL_RULES
+from rewardmodel.training.unread_options import EVALUATION_RULES, REWARD_MODEL_RULES
 from runs.errors import BadRunConfig
 from runs.models import Artifact, Run
 from workspace.access import require_of_project
@@ -182,4 +182,4 @@ def possible_starts(project: Project) -> QuerySet[Artifact]:
 
 def evaluation_config(assignments: Sequence[str] = ()) -> dict[str, Any]:
     """EvaluateConfig as a mapping without its model. Raises ActionError."""
-    return apply_overrides({"split": "validation"}, assignments)
+    return apply_overrides({"split": "validation"}, assignments, EVALUATION_RULES)

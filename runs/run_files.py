@@ -46,10 +46,24 @@ PANELS: tuple[tuple[str, frozenset[str]], ...] = (
     ("Length", frozenset({"length", "lengths", "tokens", "eos", "truncated"})),
 )
 OTHER_PANEL = "Counts and the rest"
+IMPLICIT_REWARD_PANEL = "Implicit reward"
+IMPLICIT_REWARDS = ("reward_margin", "preferred_reward", "other_reward")  # DPO's: no reward model says them
 TOKENS_OF_A_STEP = ("tokens", "text_tokens")  # how many are learned from, not how long answers are
-PANEL_ORDER = ("Loss", "Accuracy", "Reward", "KL", "KL coefficient", "Entropy", "Clipping", "Advantages and values",
-               "Length", "Perplexity", "Distinct n-grams", "Gradient norm", "Learning rate", "Speed",
-               OTHER_PANEL)  # fmt: skip
+PANEL_ORDER = ("Loss", "Accuracy", "Reward", IMPLICIT_REWARD_PANEL, "KL", "KL coefficient", "Entropy", "Clipping",
+               "Advantages and values", "Length", "Perplexity", "Distinct n-grams", "Gradient norm", "Learning rate",
+               "Speed", OTHER_PANEL)  # fmt: skip
+# Kinds of runs that go in steps, and write a point of each curve at each. Others have no steps to write any at.
+WITH_CURVES = frozenset(
+    {
+        "policy.pretrain",
+        "policy.sft",
+        "policy.best_of_n",
+        "policy.ppo",
+        "policy.gradient",
+        "policy.dpo",
+        "rewardmodel.train",
+    }
+)
 
 
 # What a curve tells, for who does not train models every day; of the rest nothing could be said in one sentence.
@@ -59,6 +73,10 @@ ABOUT_PANELS = {
         "In how many pairs the model prefers the answer that people prefer; half is chance."
     ),
     "Reward": gettext_noop("What the reward model says of the answers; higher is better."),
+    IMPLICIT_REWARD_PANEL: gettext_noop(
+        "How much likelier than at the start an answer has become, times DPO's β; no reward model is asked. What "
+        "counts is the margin: how far the preferred answer is ahead of the other."
+    ),
     "KL": gettext_noop("How far the model has moved from where it started; it should grow slowly."),
     "KL coefficient": gettext_noop("How strongly moving away is held back."),
     "Entropy": gettext_noop(
@@ -85,6 +103,8 @@ def panel_of(metric: str) -> str:
     """The panel in which a metric is drawn, by the words of its name."""
     if metric in TOKENS_OF_A_STEP:
         return OTHER_PANEL
+    if metric.removeprefix("eval_") in IMPLICIT_REWARDS:
+        return IMPLICIT_REWARD_PANEL
     words = set(re.split(r"[^a-z0-9]+", metric.lower()))
     return next((panel for panel, keywords in PANELS if words & keywords), OTHER_PANEL)
 
@@ -115,6 +135,11 @@ def read_metrics(run: Run, offset: int) -> MetricSeries:
         panels={panel: found for panel, found in panels.items() if found},
         more=more,
     )
+
+
+def has_curves(run: Run) -> bool:
+    """Whether it writes some by its kind, or has written some."""
+    return run.kind in WITH_CURVES or (run.path / "metrics.jsonl").exists()
 
 
 def downsample(rows: Sequence[Mapping[str, Any]], limit: int) -> Sequence[Mapping[str, Any]]:

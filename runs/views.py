@@ -148,6 +148,7 @@ def _live_context(run: Run) -> dict[str, Any]:
         "display": display,
         "log": log,
         "samples": samples,
+        "has_curves": run_files.has_curves(run),
         "artifacts": artifacts,
         "without_worker": without_worker,
         "version": f"{state}.{content_fingerprint(log)}.{content_fingerprint([str(s) for s in samples])}",

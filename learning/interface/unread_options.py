@@ -102,6 +102,17 @@ def optimizer_rules(section: str) -> tuple[ReadOnlyIf, ...]:
     )
 
 
+# Of RuntimeOptions what only a training reads: forms of whatever measures or samples leave these out.
+OF_TRAINING = tuple(
+    f"runtime.{name}"
+    for name in ("backend", "zero_stage", "checkpoint_every_steps", "keep_checkpoints", "keep_steps")
+)
+NOTHING_IS_TRAINED = ReadOnlyIf(
+    paths=OF_TRAINING,
+    holds=lambda config: False,
+    otherwise="nothing is trained, so there are no optimizer states to divide and no checkpoints to keep",
+)
+
 # `model.source` is filled in after the options are given where a run starts from a model of the project, so these hold
 # for what is said to start from scratch.
 TOKENIZER_RULES = (

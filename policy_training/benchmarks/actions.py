@@ -11,11 +11,13 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
+from learning.interface.unread_options import OF_TRAINING
 from policy_training.benchmark_files import parse_tasks, summarize
 from policy_training.forms import PoliciesField, policies_of
 from policy_training.models import BenchmarkFile, Policy, PolicyBenchmark
 from policy_training.run_kinds import BENCHMARK
 from policy_training.training.evaluation.config import BenchmarkConfig
+from policy_training.training.unread_options import BENCHMARK_RULES
 from runs.actions import queue_run
 from runs.models import Run
 from runs.option_forms.fields import sections_of
@@ -105,7 +107,7 @@ def benchmark_policies(
 def benchmark_config(assignments: Sequence[str] = ()) -> dict[str, Any]:
     """BenchmarkConfig as a mapping, with assignments as `--set` has them. Raises ActionError."""
     plain = options_to_dict(BenchmarkConfig(policy=ModelSource(path="(filled in)")))
-    return apply_overrides(plain, assignments)
+    return apply_overrides(plain, assignments, BENCHMARK_RULES)
 
 
 class BenchmarkForm(PresetForm):
@@ -118,7 +120,7 @@ class BenchmarkForm(PresetForm):
         )
     }
     initial_preset = "plain"
-    sections = sections_of(BenchmarkConfig, leave_out=("policy",))
+    sections = sections_of(BenchmarkConfig, leave_out=("policy", *OF_TRAINING))
     kinds = (BENCHMARK.name,)
 
     policies = PoliciesField(

@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
+from learning.interface.unread_options import OF_TRAINING
 from policy_training.comparing.actions import comparison_config
 from policy_training.comparing.kind import COMPARE
 from policy_training.forms import MAX_PROMPTS, PolicyField, policies_of
@@ -36,7 +37,12 @@ class MeasuredForm(PresetForm):
     initial_preset = "plain"
     sections = sections_of(
         ComparePoliciesConfig,
-        leave_out=("policy", "judge.weight", *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS)),
+        leave_out=(
+            "policy",
+            "judge.weight",
+            *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS),
+            *OF_TRAINING,
+        ),
     )
     kinds = (COMPARE.name,)
 

@@ -1,20 +1,22 @@
 """Comparisons as their page shows them: a table, stacked bars, and curves over the steps of a training."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext
 
-from annotation.models import Judgment, Source, TaskResponse
+from annotation.models import Batch, Judgment, Source, TaskResponse
 from learning.interface.proportions import clustered_interval, wilson_interval
 from policy_training.models import PolicyComparison
 from runs.line_pictures import LinePicture, line_picture
 from workspace.models import User
 
 WIDTH, HEIGHT = 100.0, 60.0
-MAX_JUDGMENTS = 20_000  # that a page counts
+JUDGMENTS_AT_ONCE = 2000  # in memory; all are counted
 
 Said = dict[int, Counter[str]]  # of each prompt how often people said win, tie and lose
 
@@ -41,7 +43,7 @@ class Verdicts:
         """Percent; a tie is half a win."""
         return 100 * (self.win + self.tie / 2) / self.total if self.total else 0.0
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """95 %, in percent, over what was drawn, the prompts: by Wilson's formula, or of several judgments of a prompt,
         which are no independent evidence, by a bootstrap.
@@ -126,22 +128,8 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
     by_tag: dict[tuple[str, str], dict[str, Said]] = {}
     own = comparison.policy.source_id
     for batch in comparison.batches.select_related("criterion").order_by("pk"):
-        rows = (
-            Judgment.objects.counted()
-            .in_batch(batch)
-            .of_annotator_kinds(User.Kind.PERSON)
-            .values_list("task_id", "task__prompt_id", "tiers", "task__prompt__tags")
-        )[:MAX_JUDGMENTS]
-        judged = list(rows)
-        shown: dict[int, dict[int, tuple[Any, ...]]] = {}  # task, response -> source, its kind, its policy
-        responses = TaskResponse.objects.filter(task__batch=batch).values_list(
-            "task_id", "response_id", "response__source_id", "response__source__kind",
-            "response__source__policy",
-        )  # fmt: skip
-        for task, response, *whose in responses:
-            shown.setdefault(task, {})[response] = tuple(whose)
-        for task, prompt, tiers, tags in judged:
-            others = [one for one in shown[task].values() if one[0] != own]
+        for prompt, tags, tiers, shown in _judged_by_people(batch):
+            others = [one for one in shown.values() if one[0] != own]
             source, kind, policy = others[0] if others else (0, "", None)
             key: tuple[str, int | None] = ("source", source)
             if kind == Source.Kind.REFERENCE:
@@ -150,7 +138,7 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
                 key = ("policy", policy)
             if key not in names:
                 continue
-            said = "tie" if len(tiers) == 1 else "win" if shown[task][tiers[0][0]][0] == own else "lose"
+            said = "tie" if len(tiers) == 1 else "win" if shown[tiers[0][0]][0] == own else "lose"
             place = (names[key], batch.criterion.name)
             found.setdefault(place, {}).setdefault(prompt, Counter())[said] += 1
             for tag in set(tags or ()):
@@ -168,6 +156,28 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
         )
         for (name, criterion), said in found.items()
     }
+
+
+def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, tuple[Any, ...]]]]:
+    """Of each judgment the prompt, its tags, the tiers, and {response: (source, its kind, its policy)}."""
+    rows = (
+        Judgment.objects.counted()
+        .in_batch(batch)
+        .of_annotator_kinds(User.Kind.PERSON)
+        .order_by("task_id", "pk")
+        .values_list("task_id", "task__prompt_id", "task__prompt__tags", "tiers")
+    )
+    unread = rows.iterator(chunk_size=JUDGMENTS_AT_ONCE)
+    while part := list(islice(unread, JUDGMENTS_AT_ONCE)):
+        shown: dict[int, dict[int, tuple[Any, ...]]] = {}
+        responses = TaskResponse.objects.filter(task__in={task for task, *_ in part}).values_list(
+            "task_id", "response_id", "response__source_id", "response__source__kind",
+            "response__source__policy",
+        )  # fmt: skip
+        for task, response, *whose in responses:
+            shown.setdefault(task, {})[response] = tuple(whose)
+        for task, prompt, tags, tiers in part:
+            yield prompt, tags, tiers, shown[task]
 
 
 def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:

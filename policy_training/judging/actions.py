@@ -14,6 +14,7 @@ from policy_training.model_servers import require_known_server
 from policy_training.training.evaluation.config import JudgeTasksConfig
 from policy_training.training.judge_config import CHAT, TEMPLATE_VERSION, JudgeOptions
 from policy_training.training.server_config import ServerOptions
+from policy_training.training.unread_options import JUDGE_RULES
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Run
@@ -42,7 +43,7 @@ def judge_config(
     config = options_to_dict(plain)
     config["judge"]["server"] |= {"name": server, "model": model}
     config["judge"]["criterion"] = question
-    return apply_overrides(config, assignments)
+    return apply_overrides(config, assignments, JUDGE_RULES)
 
 
 def judge_batch(

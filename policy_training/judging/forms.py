@@ -36,7 +36,7 @@ class JudgeBatchForm(PresetForm):
     initial_preset = "plain"
     sections = sections_of(
         JudgeTasksConfig,
-        leave_out=("judge.weight", *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS)),
+        leave_out=("runtime", "judge.weight", *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS)),
     )
     kinds = (JUDGE.name,)
 

@@ -216,11 +216,17 @@ def require_alike(measurements: Sequence[Measurement], *, reference: bool, judge
                     "other": other.policy.name,
                     "first": first.policy.name,
                     "what": label,
-                    "theirs": said(other, name),
+                    "theirs": _said_apart(other, first, name),
                     "ours": said(first, name),
                 },
                 code=f"different_{name}",
             )
+
+
+def _said_apart(measurement: Measurement, other: Measurement, name: str) -> str:
+    """A setting that is another than the other's, in words: they may be the same, as of two sets of as many prompts."""
+    words = said(measurement, name)
+    return gettext("%(words)s, not the same ones") % {"words": words} if words == said(other, name) else words
 
 
 def said(measurement: Measurement, name: str) -> str:
@@ -230,24 +236,47 @@ def said(measurement: Measurement, name: str) -> str:
         case "method":
             return gettext("an evaluation") if value == "evaluation" else gettext("a comparison of policies")
         case "prompts":
-            return gettext("%(n)s prompts of “%(set)s”, %(sum)s") % {
+            return gettext("%(n)s prompts of “%(set)s”") % {
                 "n": len(measurement.prompt_ids),
                 "set": measurement.made_by.prompt_set,
-                "sum": value[:8],
             }
         case "reward_model":
             return measurement.reward_model.name
         case "reference":
             return measurement.reference.name if measurement.reference else gettext("none")
         case "sampling":
-            return ", ".join(f"{key} {found}" for key, found in value.items())
+            return _sampling_in_words(value)
         case "rewards":
             return json.dumps(value, sort_keys=True) if value else gettext("the reward model alone")
         case "judge":
             return ", ".join(map(str, value)) if value else gettext("none")
         case "lengths":
-            return ", ".join(map(str, value))
+            names = ("prompt", "response", "scored_prompt", "scored_response")
+            return gettext(
+                "prompts of %(prompt)s tokens, answers of %(response)s; for the reward model %(scored_prompt)s and "
+                "%(scored_response)s"
+            ) % dict(zip(names, value, strict=True))
     return str(value)
+
+
+def _sampling_in_words(options: Mapping[str, Any]) -> str:
+    """The temperature, and what else changes which token is drawn (SamplingOptions)."""
+    words = [gettext("temperature %(value)s") % {"value": f"{options['temperature']:g}"}]
+    if options["top_p"] != 1:
+        words.append(
+            gettext("the likeliest tokens up to %(share)s %% (top-p)")
+            % {"share": f"{100 * options['top_p']:g}"}
+        )
+    if options["top_k"]:
+        words.append(gettext("the %(n)s likeliest tokens (top-k)") % {"n": options["top_k"]})
+    if options["repetition_penalty"] != 1:
+        of_prompt = options["repetition_penalty_scope"] != "response"
+        said = gettext("repetition penalty %(value)s, on the prompt's words too")
+        words.append(
+            (said if of_prompt else gettext("repetition penalty %(value)s"))
+            % {"value": f"{options['repetition_penalty']:g}"}
+        )
+    return ", ".join(words)
 
 
 def candidate(measurement: Measurement, judged_by: str = "") -> Candidate:

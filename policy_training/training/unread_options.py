@@ -1,6 +1,7 @@
 """Which options of the policy's recipes nothing reads beside others (learning/interface/unread_options.py)."""
 
 from learning.interface.unread_options import (
+    NOTHING_IS_TRAINED,
     TOKENIZER_RULES,
     ReadOnlyIf,
     model_rules,
@@ -193,13 +194,22 @@ DPO_RULES = (
     pair_weight_rule("objective.loss"),
 )
 
-EVALUATION_RULES = (*decoding_rules("sampling"), *REWARD_SOURCE_RULES)
+EVALUATION_RULES = (*decoding_rules("sampling"), *REWARD_SOURCE_RULES, NOTHING_IS_TRAINED)
+BENCHMARK_RULES = (NOTHING_IS_TRAINED,)
 COMPARISON_RULES = (
     *decoding_rules("sampling"),
+    NOTHING_IS_TRAINED,
     ReadOnlyIf(
         paths=("judge",),
         holds=lambda config: bool(option_at(config, "judge.server.name")),
         otherwise="no server of a judge is named",
     ),
 )
-SAMPLE_RULES = decoding_rules("sampling")
+JUDGE_RULES = (
+    ReadOnlyIf(
+        paths=("runtime",),
+        holds=lambda config: False,
+        otherwise="the judge's model runs on its server, and nothing is computed here",
+    ),
+)
+SAMPLE_RULES = (*decoding_rules("sampling"), NOTHING_IS_TRAINED)

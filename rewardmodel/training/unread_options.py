@@ -1,6 +1,7 @@
 """Which options of a reward model nothing reads beside others (learning/interface/unread_options.py)."""
 
 from learning.interface.unread_options import (
+    NOTHING_IS_TRAINED,
     TOKENIZER_RULES,
     ReadOnlyIf,
     model_rules,
@@ -39,3 +40,5 @@ REWARD_MODEL_RULES = (
     *COMPARISON_DATA_RULES,
     pair_weight_rule("objective.ranking_loss"),
 )
+
+EVALUATION_RULES = (NOTHING_IS_TRAINED,)

@@ -114,10 +114,11 @@
     context.restore();
   }
 
+  // What is never below 0 has no axis below 0.
   function range(values) {
     const low = Math.min(...values), high = Math.max(...values);
     const edge = (high - low || Math.abs(high) || 1) * 0.08;
-    return [low - edge, high + edge];
+    return [low >= 0 ? Math.max(0, low - edge) : low - edge, high + edge];
   }
 
   function point(u) {

@@ -5,7 +5,7 @@
   const { gettext } = window.Roundtable;
 
   const PERIOD_MS = 2000;
-  const HEIGHT = 190;
+  const HEIGHT = 208;
   const COLOURS = {
     light: ["#1b5a86", "#b3500f", "#1a6e3c", "#8a3b8f", "#7a5c00", "#a4262c", "#3c4a9e", "#4f5a66"],
     dark: ["#7fbde8", "#f2a765", "#6fd09a", "#d79be0", "#e0c560", "#ff9a9a", "#a9b4ff", "#c3ccd6"],
@@ -53,7 +53,11 @@
 
   function axis(extra) {
     const line = variable("--rt-line");
-    return { stroke: variable("--rt-muted"), grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, ...extra };
+    const font = `12px ${variable("--bs-body-font-family") || "sans-serif"}`;
+    return {
+      stroke: variable("--rt-muted"), grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 },
+      font, labelFont: font, labelSize: 18, ...extra,
+    };
   }
 
   function options(panel, width) {
@@ -64,7 +68,7 @@
       cursor: { sync: { key: sync.key }, drag: { x: true, y: false }, points: { size: 7 } },
       scales: { x: { time: false } },
       axes: [
-        axis({ size: 34, values: (u, ticks) => ticks.map((t) => (Number.isInteger(t) ? String(t) : "")) }),
+        axis({ size: 34, label: gettext("step"), values: (u, ticks) => ticks.map((t) => (Number.isInteger(t) ? String(t) : "")) }),
         axis({ size: 72, values: (u, ticks) => ticks.map((t) => (Math.abs(t) < 1e-12 ? "0" : String(Number(t.toPrecision(4))))) }),
       ],
       series: [

@@ -352,6 +352,8 @@ def test_a_paused_run_says_why_and_has_two_buttons(client, run_in, max_, ruth, e
         ("score_std", "Reward"),
         ("processed_score", "Reward"),
         ("rlhf_reward", "Reward"),
+        ("preferred_reward", "Implicit reward"),
+        ("eval_reward_margin", "Implicit reward"),
         ("eval_score", "Reward"),
         ("learning_rate", "Learning rate"),
         ("gradient_norm", "Gradient norm"),

@@ -3,17 +3,24 @@
 import pytest
 
 from learning.interface.options import options_to_dict
-from learning.interface.unread_options import ReadOnlyIf, unread_options
+from learning.interface.unread_options import NOTHING_IS_TRAINED, ReadOnlyIf, unread_options
+from policy_training.benchmarks.actions import BenchmarkForm, benchmark_config
 from policy_training.comparing.actions import comparison_config
+from policy_training.comparing.forms import AlongRunForm, CompareForm
 from policy_training.dpo.actions import dpo_config
 from policy_training.evaluation_presets import evaluation_config
+from policy_training.forms import EvaluatePolicyForm, SampleForm
+from policy_training.judging.actions import judge_config
+from policy_training.judging.forms import JudgeBatchForm
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config
 from policy_training.supervised.options import language_model_config, sample_config
 from policy_training.training import unread_options as policy_rules
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.unread_options import PPO_RULES
+from rewardmodel.forms import EvaluateRewardModelForm
+from rewardmodel.start_training import evaluation_config as reward_model_evaluation
 from rewardmodel.start_training import reward_model_config
-from rewardmodel.training.unread_options import REWARD_MODEL_RULES
+from rewardmodel.training.unread_options import EVALUATION_RULES, REWARD_MODEL_RULES
 from rounds.plans import placeholder_source
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
@@ -50,6 +57,10 @@ def reward_model(assignments):
 
 def evaluation(assignments):
     return evaluation_config("plain", assignments)
+
+
+def judging(assignments):
+    return judge_config(server="gpu", model="it", question="Which is kinder?", assignments=assignments)
 
 
 SHARED = ["critic.init_from=shared", "critic.max_pretraining_updates=0"]
@@ -124,12 +135,49 @@ def test_what_nothing_reads_beside_the_others_is_refused_and_what_is_read_is_not
     config(not_read)  # the preset's own value beside them is no mistake
 
 
+# Read in no configuration of theirs: (config, given, why).
+NEVER_READ = [
+    *(
+        (config, given, "nothing is trained")
+        for config in (comparison, evaluation, benchmark_config, sample_config, reward_model_evaluation)
+        for given in (
+            "runtime.backend=deepspeed",
+            "runtime.zero_stage=2",
+            "runtime.checkpoint_every_steps=7",
+            "runtime.keep_checkpoints=9",
+            "runtime.keep_steps=[4]",
+        )
+    ),
+    *((judging, given, "runs on its server") for given in ("runtime.threads=4", "runtime.seed=7")),
+]
+
+
+@pytest.mark.parametrize(("config", "given", "why"), NEVER_READ, ids=lambda v: getattr(v, "__name__", v))
+def test_what_these_never_read_is_refused_and_the_rest_of_the_machine_is_not(config, given, why):
+    with pytest.raises(ActionError, match=why):
+        config([given])
+    assert config is judging or config(["runtime.seed=7"])["runtime"]["seed"] == 7
+
+
+FORMS = [CompareForm, AlongRunForm, EvaluatePolicyForm, BenchmarkForm, SampleForm, EvaluateRewardModelForm]
+
+
+@pytest.mark.parametrize("form", [*FORMS, JudgeBatchForm], ids=lambda form: form.__name__)
+def test_forms_list_nothing_that_is_never_read(form):
+    listed = {option.path for section in form.sections for option in section.options}
+    unread = [path for path in listed if NOTHING_IS_TRAINED.covers(path)]
+    assert listed and not unread
+    assert ("runtime.seed" in listed) is (form is not JudgeBatchForm)
+
+
 def test_every_rule_stands_in_the_table():
     tables = [value for name, value in vars(policy_rules).items() if name.endswith("_RULES")]
-    rules = {rule.otherwise: rule for table in (*tables, REWARD_MODEL_RULES) for rule in table}
+    rules = {
+        rule.otherwise: rule for table in (*tables, REWARD_MODEL_RULES, EVALUATION_RULES) for rule in table
+    }
     # The same rules are made for each optimizer and model: the option's own name says which.
-    named = {given.partition("=")[0].rpartition(".")[2] for _, given, *_ in CASES}
-    sections = {"critic_optimizer", "rewards.judge", "judge"}
+    named = {given.partition("=")[0].rpartition(".")[2] for _, given, *_ in [*CASES, *NEVER_READ]}
+    sections = {"critic_optimizer", "rewards.judge", "judge", "runtime"}
     for rule in rules.values():
         assert named & {path.rpartition(".")[2] for path in rule.paths} or sections & set(rule.paths), rule
 

@@ -19,7 +19,7 @@ from annotation.content.actions import (
 from annotation.models import Prompt, Task
 from learning.interface.record_files import write_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES
-from policy_training.comparing import actions
+from policy_training.comparing import actions, presentation
 from policy_training.comparing.kind import COMPARE
 from policy_training.comparing.presentation import Verdicts
 from policy_training.models import PolicyComparison
@@ -151,7 +151,8 @@ def finished(run, tmp_path, settings, texts):
 
 
 def test_people_compare_the_same_answers_and_all_stands_on_one_page(
-    client, policy, other, model, project, prompt_set, given, criterion, max_, ruth, ada, tmp_path, settings  # noqa: F811
+    client, policy, other, model, project, prompt_set, given, criterion, max_, ruth, ada, tmp_path, settings,  # noqa: F811
+    monkeypatch,
 ):  # fmt: skip
     run = actions.compare_policies(
         actor=max_, project=project, policy=policy, others=[other], sources=[given], with_reference=True,
@@ -193,6 +194,7 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
             )
         )
     judge_all(max_, batch, said)
+    monkeypatch.setattr(presentation, "JUDGMENTS_AT_ONCE", 3)  # all are counted, in parts of three
     client.force_login(ruth)
     address = reverse("policies:comparison", args=["kitchen", comparison.pk])
     page = client.get(address)

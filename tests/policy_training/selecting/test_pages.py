@@ -39,6 +39,7 @@ def test_the_front_is_marked_and_a_training_is_a_line(
     ]  # fmt: skip
     text = page.content.decode()
     assert text.count("on the front") == 2 and "Select one of them" not in text  # who reviews only looks
+    assert "temperature 1" in text and "top_p" not in text  # words, and of options what changes something
     training = Run.objects.create(
         project=project, kind="policy.ppo", title="PPO: base to far", requested_by=max_, config={},
         parameters={"reward_model": taste.pk}, directory=f"ppo-{uuid4().hex}",

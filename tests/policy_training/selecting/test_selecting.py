@@ -119,7 +119,11 @@ def test_comparisons_measure_by_the_judge_too_and_have_their_policy_in_common(
         ({"sets": ["sampling.temperature=0.5"]}, "different_sampling", "temperature 0.5"),
         ({"sets": ["samples_per_prompt=2"]}, "different_samples_per_prompt", "number of answers"),
         ({"sets": ["batch.max_response_tokens=7"]}, "different_lengths", "limits of lengths"),
-        ({"ids": ["p0", "p1", "p2", "p3", "p4", "q"]}, "different_prompts", "6 prompts of “asked”"),
+        (
+            {"ids": ["p0", "p1", "p2", "p3", "p4", "q"]},
+            "different_prompts",
+            "6 prompts of “asked”, not the same ones",
+        ),
     ],
 )
 def test_policies_measured_otherwise_are_refused_with_what_differs(
