@@ -46,12 +46,20 @@ PANELS: tuple[tuple[str, frozenset[str]], ...] = (
     ("Length", frozenset({"length", "lengths", "tokens", "eos", "truncated"})),
 )
 OTHER_PANEL = "Counts and the rest"
-IMPLICIT_REWARD_PANEL = "Implicit reward"
-IMPLICIT_REWARDS = ("reward_margin", "preferred_reward", "other_reward")  # DPO's: no reward model says them
-TOKENS_OF_A_STEP = ("tokens", "text_tokens")  # how many are learned from, not how long answers are
+IMPLICIT_REWARD_PANEL, OWN_ANSWERS_PANEL = "Implicit reward", "Perplexity of its own answers"
+# Metrics whose words would lead to another panel.
+PANEL_OF = {
+    **dict.fromkeys(("tokens", "text_tokens"), OTHER_PANEL),  # learned from, not how long answers are
+    **{
+        f"{prefix}{name}": IMPLICIT_REWARD_PANEL  # DPO's
+        for prefix in ("", "eval_")
+        for name in ("reward_margin", "preferred_reward", "other_reward")
+    },
+    "response_perplexity": OWN_ANSWERS_PANEL,
+}
 PANEL_ORDER = ("Loss", "Accuracy", "Reward", IMPLICIT_REWARD_PANEL, "KL", "KL coefficient", "Entropy", "Clipping",
-               "Advantages and values", "Length", "Perplexity", "Distinct n-grams", "Gradient norm", "Learning rate",
-               "Speed", OTHER_PANEL)  # fmt: skip
+               "Advantages and values", "Length", "Perplexity", OWN_ANSWERS_PANEL, "Distinct n-grams", "Gradient norm",
+               "Learning rate", "Speed", OTHER_PANEL)  # fmt: skip
 # Kinds of runs that go in steps, and write a point of each curve at each. Others have no steps to write any at.
 WITH_CURVES = frozenset(
     {
@@ -88,6 +96,9 @@ ABOUT_PANELS = {
     ),
     "Length": gettext_noop("How long the answers are, in tokens, and how many end before the limit."),
     "Perplexity": gettext_noop("How surprising good texts are for the model; lower is better."),
+    OWN_ANSWERS_PANEL: gettext_noop(
+        "How surprising the model's own answers are for itself; a steady fall says that it writes ever the same."
+    ),
     "Distinct n-grams": gettext_noop(
         "Which share of the phrases are different ones; a fall says that answers repeat."
     ),
@@ -101,10 +112,8 @@ ABOUT_PANELS = {
 
 def panel_of(metric: str) -> str:
     """The panel in which a metric is drawn, by the words of its name."""
-    if metric in TOKENS_OF_A_STEP:
-        return OTHER_PANEL
-    if metric.removeprefix("eval_") in IMPLICIT_REWARDS:
-        return IMPLICIT_REWARD_PANEL
+    if (known := PANEL_OF.get(metric)) is not None:
+        return known
     words = set(re.split(r"[^a-z0-9]+", metric.lower()))
     return next((panel for panel, keywords in PANELS if words & keywords), OTHER_PANEL)
 
