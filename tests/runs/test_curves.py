@@ -32,7 +32,7 @@ def test_curves_and_steps_stand_on_the_pages_of_trainings(
 ):
     settings.DATA_DIR = tmp_path
     run = Run.objects.create(
-        project=project, kind=kind, title="A run", requested_by=max_, config={}, parameters={}, state="done",
+        project=project, kind=kind, title="A run", requested_by=max_, config={}, parameters={},
         directory="a-run",
     )  # fmt: skip
     run.path.mkdir(parents=True)
