@@ -1,18 +1,32 @@
-"""CHECK 25 between checkpoints: killed by SIGKILL anywhere, also while a checkpoint is written, a run ends in the files
-of one that nobody disturbed, byte for byte; under other conditions it does not go on.
+"""CHECK 25 between checkpoints: killed by SIGKILL anywhere, also while a checkpoint is written, a run of any recipe
+ends in the files of one that nobody disturbed, byte for byte; under other conditions it does not go on.
 """
 
 import json
 import random
 import signal
+from dataclasses import replace
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from learning.interface.training_options import EvaluationOptions, ModelOptions, ModelSource, RuntimeOptions
+from policy_training.training.best_of_n.config import CandidateOptions
 from policy_training.training.config import LanguageModelDataOptions
+from policy_training.training.ppo.config import RolloutOptions
+from rewardmodel.training.config import DataOptions
 from tests.learning.fork_server import ForkServer, KillPoint
-from tests.policy_training.training.conftest import create_run, demonstration_rows, sft_config, text_rows
+from tests.policy_training.training import test_best_of_n, test_dpo, test_policy_gradient, test_recipes
+from tests.policy_training.training.conftest import (
+    BATCH,
+    create_run,
+    demonstration_rows,
+    prompt_rows,
+    sft_config,
+    text_rows,
+)
+from tests.rewardmodel.training import conftest as reward_models
 
 KILLED = -signal.SIGKILL
 STEPS = 6
@@ -29,7 +43,12 @@ IN_THE_MODEL = KillPoint("Engine.save_model", calls=9)  # the last step is done
 
 @pytest.fixture(scope="module")
 def fork_server():
-    server = ForkServer("policy_training.training.supervised.sft")
+    by_recipe = ("dpo", "policy_gradient", "ppo", "best_of_n")
+    server = ForkServer(
+        *(f"policy_training.training.{name}.recipe" for name in by_recipe),
+        *(f"policy_training.training.supervised.{name}" for name in ("sft", "pretrain")),
+        "rewardmodel.training.train",
+    )
     yield server
     server.close()
 
@@ -37,11 +56,12 @@ def fork_server():
 def without_times(value: Any) -> Any:
     """What a clock says is different each time."""
     if isinstance(value, dict):
-        return {k: without_times(v) for k, v in value.items() if "second" not in k and "time" not in k}
+        clock = ("second", "time", "created_at")
+        return {k: without_times(v) for k, v in value.items() if not any(word in k for word in clock)}
     return [without_times(item) for item in value] if isinstance(value, list) else value
 
 
-def require_same_files(run: Any, other: Any) -> None:
+def require_same_files(run: Any, other: Any, *, steps: int) -> None:
     """Everything that the run made: models, checkpoints with the state of optimizers and generators, metrics,
     samples, result.
     """
@@ -51,7 +71,7 @@ def require_same_files(run: Any, other: Any) -> None:
         for one in (run, other)
     ]
     assert files[0].keys() == files[1].keys()
-    assert "checkpoints/step-000006.f0/state.safetensors" in files[0]
+    assert f"checkpoints/step-{steps:06d}.f0/state.safetensors" in files[0]
     for name, file in files[0].items():
         if file.name in of_the_attempt:
             continue
@@ -60,6 +80,9 @@ def require_same_files(run: Any, other: Any) -> None:
             rows = [text.splitlines() if file.suffix == ".jsonl" else [text] for text in texts]
             first, second = ([without_times(json.loads(row)) for row in each] for each in rows)
             assert first == second, name
+        elif file.suffix == ".parquet":
+            first, second = (pyarrow.parquet.read_table(each[name]).to_pylist() for each in files)
+            assert [without_times(row) for row in first] == [without_times(row) for row in second], name
         else:
             assert texts[0] == texts[1], name
 
@@ -111,4 +134,73 @@ def test_killed_anywhere_a_run_ends_in_the_files_of_an_uninterrupted_one(fork_se
     fork_server.run(cut, kill=IN_THE_MODEL, expected=KILLED)
     assert cut.result() is None
     fork_server.run(cut)
-    require_same_files(whole, cut)
+    require_same_files(whole, cut, steps=STEPS)
+
+
+# Calls after the beginning of the fourth step (of PPO's update in it): a checkpoint is made every second step.
+IN_THE_FOURTH_STEP = {
+    "pretrain": ["train_step"],
+    "dpo": ["train_step"],
+    "reward_model": ["train_step"],
+    "best_of_n": ["train_step"],
+    "policy_gradient": ["gradient_step"],
+    "ppo": ["step_rollouts", "ppo_update"],  # one after the other: while it samples, and in the inner epochs
+}
+
+
+def run_of(path: Any, recipe: str, policy: Any, reward_model: Any) -> Any:
+    """Five steps, evaluated on the way, with whatever a checkpoint of the recipe has to keep."""
+    common: Any = {
+        "evaluation": EvaluationOptions(evaluate_every_steps=3, max_examples=2, logged_samples=1),
+        "runtime": RuntimeOptions(checkpoint_every_steps=2),
+    }
+    texts = LanguageModelDataOptions(examples_per_step=5, steps=5)
+    comparisons = DataOptions(epochs=None, steps=5, comparisons_per_step=6)
+    rollouts = RolloutOptions(steps=5, prompts_per_step=4, samples_per_prompt=4)
+    match recipe:
+        case "pretrain":
+            dropped = ModelOptions(source=ModelSource(path=str(policy)), dropout=0.1)
+            config = sft_config(model=dropped, data=texts, **common)
+            return create_run(path, recipe, config, texts=text_rows(16, heldout=4))
+        case "dpo":
+            config = test_dpo.dpo_config(policy, data=comparisons, **common)
+            return create_run(path, recipe, config, comparisons=test_dpo.comparison_rows(30))
+        case "reward_model":
+            config = replace(reward_models.small_config(policy), data=comparisons, batch=BATCH, **common)
+            return reward_models.create_run(path, config, test_dpo.comparison_rows(30))
+        case "best_of_n":
+            candidates = CandidateOptions(samples_per_prompt=3, only_ended=False)
+            config = test_best_of_n.config_of(
+                policy, reward_model, candidates=candidates, data=texts, **common
+            )
+            return create_run(path, recipe, config, prompts=prompt_rows(12))
+        case "policy_gradient":
+            config = test_policy_gradient.gradient_config(
+                policy, reward_model, algorithm=test_policy_gradient.GRPO, rollout=rollouts, **common
+            )
+            return create_run(path, recipe, config, prompts=prompt_rows(14))
+        case _:
+            config = replace(test_recipes.long_ppo(policy, reward_model), rollout=rollouts, **common)
+            # The critic alone learns in the first step.
+            config = replace(config, critic=replace(config.critic, max_pretraining_updates=2))
+            return create_run(path, recipe, config, **test_recipes.PPO_ROWS)
+
+
+@pytest.mark.parametrize("recipe", IN_THE_FOURTH_STEP)
+def test_every_recipe_killed_between_checkpoints_ends_in_the_same_files(
+    fork_server, tmp_path, policy_path, reward_model_path, recipe
+):
+    whole, cut = (
+        run_of(tmp_path / name, recipe, policy_path, reward_model_path) for name in ("whole", "cut")
+    )
+    fork_server.run(whole)
+    drawn, steps_done = random.Random(recipe), 0
+    for function in IN_THE_FOURTH_STEP[recipe]:
+        point = KillPoint(function, nth=4 - steps_done, calls=drawn.randrange(80))
+        fork_server.run(cut, kill=point, expected=KILLED)
+        # The third step is lost with what was done of the fourth.
+        assert {folder.name for folder in cut.path.glob("checkpoints/step-*")} == {"step-000002.f0"}
+        assert len(cut.metrics()[0]) == 3
+        steps_done = 2
+    fork_server.run(cut)
+    require_same_files(whole, cut, steps=len(whole.metrics()[0]))
