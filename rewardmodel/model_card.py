@@ -13,7 +13,7 @@ from django.utils import translation
 from rewardmodel.figures import FEW_PAIRS
 from rewardmodel.models import RewardModel
 from runs.hub.files import HubFile, files_of_folder
-from runs.model_cards import README, number, settings_block, written_card
+from runs.model_cards import README, base_precision_rows, number, settings_block, written_card
 from workspace.cards import cell, header, licence_fields, percent, table
 
 
@@ -76,6 +76,7 @@ def _origin(model: RewardModel) -> list[tuple[str, str]]:
         ("licence of the data", dataset.licence or "not said"),
         ("content SHA-256 of the data", dataset.filters.get("content_sha256", "")),
         ("base", base_name(model)),
+        *base_precision_rows(model.artifact.absolute_path),
         ("checkpoint", _checkpoint(model)),
         ("trained", f"{model.created_at:%Y-%m-%d}"),
         ("SHA-256 of the model's folder", model.artifact.sha256),

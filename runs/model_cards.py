@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from learning.interface.model_folders import is_trained_on_int8
 from runs.models import Run
 
 README = "README.md"
@@ -34,6 +35,17 @@ def _without_places(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_place(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("/", "~", "\\\\"))
+
+
+def base_precision_rows(folder: Path) -> list[tuple[str, str]]:
+    """For the table of where a model comes from; none where its base was in full precision."""
+    if not is_trained_on_int8(folder):
+        return []
+    said = (
+        "in 8 bit (int8): the model's weights are the base's as 8 bit has them, with the adapter added, and its "
+        "figures are of these; on full-precision weights the adapter answers a little differently"
+    )
+    return [("its base under LoRA was", said)]
 
 
 def number(value: float | None) -> str:

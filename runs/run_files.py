@@ -258,6 +258,7 @@ class ModelSize:
     gradient_bytes: int
     optimizer_bytes: int
     bytes: int
+    int8_parameters: int = 0  # of the parameters in 8 bit
 
 
 def model_sizes(run: Run) -> list[ModelSize]:

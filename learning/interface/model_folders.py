@@ -15,6 +15,8 @@ from learning.interface.options import UserError
 WEIGHTS_SUFFIX = ".safetensors"
 INDEX_SUFFIX = ".safetensors.index.json"
 MAX_JSON_BYTES = 256 * 1024 * 1024  # an index of a thousand shards has a few megabytes
+ADAPTER_FOLDER = "adapter"  # in the folder of a model that has its adapter's weights added
+ADAPTER_BASE_FILE = "base.json"  # in it: the adapter's options, and what its base is
 
 
 def require_own_files(folder: Path) -> None:
@@ -43,6 +45,16 @@ def require_own_files(folder: Path) -> None:
         return  # whoever loads the configuration says so
     if named is not None:
         _require_own_weights(folder, str(named), "config.json", (WEIGHTS_SUFFIX, INDEX_SUFFIX))
+
+
+def is_trained_on_int8(folder: Path) -> bool:
+    """Whether the model of this folder was trained as an adapter on a base in 8 bit. No, where nothing says so."""
+    file = folder / ADAPTER_FOLDER / ADAPTER_BASE_FILE
+    try:
+        options = _read_object(file).get("options")
+    except UserError:
+        return False
+    return isinstance(options, dict) and options.get("base_precision") == "int8"
 
 
 def _allowed_roots(folder: Path) -> tuple[Path, ...]:

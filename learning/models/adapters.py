@@ -2,10 +2,11 @@
 
 Each role has modules of its own around the same base tensors. So nothing is ever switched between a forward pass and
 its backward pass: a switch would drop gradients in silence, and with gradient checkpointing make them wrong. Heads are
-outside the adapters, and adapters have no dropout.
+outside the adapters, and adapters have no dropout. The base may be in 8 bit (learning.models.int8).
 
-A model that is saved has the adapters' weights added to its own: any program reads it. Beside it, in `adapter/`, stands
-the adapter in peft's format, with a head that was trained, and what its base is.
+A model that is saved has the adapters' weights added to its own: any program reads it. Of a base in 8 bit these are the
+dequantized ones, which is the model that was trained and measured. Beside it, in `adapter/`, stands the adapter in
+peft's format, with a head that was trained, and what its base is.
 """
 
 import copy
@@ -22,13 +23,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from learning.interface.model_folders import require_own_files
+from learning.interface.model_folders import ADAPTER_BASE_FILE, ADAPTER_FOLDER, require_own_files
 from learning.interface.options import UserError
 from learning.interface.training_options import LoraOptions, ModelSource
 from learning.models.architectures import backbone, has_score_head, unwrap_model
+from learning.models.int8 import dequantized_state, quantize_trunk
 
-ADAPTER_FOLDER = "adapter"  # in the folder of the model that has its weights added
-_BASE_FILE = "base.json"
 _NAME = "default"  # peft's, of the only adapter on a module
 _PREFIX = "base_model.model."  # peft's, of the names in a file
 
@@ -56,8 +56,8 @@ def base_identity(source: ModelSource) -> dict[str, str]:
 def add_adapter(model: Any, options: LoraOptions, source: ModelSource) -> None:
     """Adapters on the trunk's linear layers, which alone are trained from here on, with the score head if there is one.
 
-    At first the model computes what it did before: B is 0. Call it before other heads are attached, and before the
-    engine is made. Raises UserError for layers that are not there.
+    At first the model computes what it did before, in 8 bit where that is asked for: B is 0. Call it before other heads
+    are attached, and before the engine is made. Raises UserError for layers that are not there.
     """
     _inject(
         model,
@@ -75,6 +75,8 @@ def _inject(model: Any, options: LoraOptions, info: AdapterInfo) -> None:
     # peft takes a second to import, and most runs do without.
     from peft import LoraConfig, inject_adapter_in_model
 
+    if options.base_precision == "int8":
+        quantize_trunk(model)
     names = _target_names(model, options)
     transposed = isinstance(model.get_submodule(names[0]), Conv1D)
     config = LoraConfig(
@@ -129,11 +131,11 @@ def _update(layer: Any, a: Tensor, b: Tensor) -> Tensor:
 
 @torch.no_grad()
 def merged_state(model: Any, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """The state of the model without adapters that computes the same. `state`: the model's own, where it is not whole
-    in this process.
+    """The state of the model without adapters and without 8-bit weights that computes the same. `state`: the model's
+    own, where it is not whole in this process.
     """
     inner = unwrap_model(model)
-    merged = dict(inner.state_dict() if state is None else state)
+    merged = dequantized_state(inner, inner.state_dict() if state is None else state)
     for name, layer in _adapted_layers(inner).items():
         a, b = (merged.pop(f"{name}.lora_{which}.{_NAME}.weight") for which in "AB")
         weight = merged.pop(f"{name}.base_layer.weight")
@@ -146,14 +148,15 @@ def merged_state(model: Any, state: Mapping[str, Tensor] | None = None) -> dict[
 @contextmanager
 def adapters_merged(model: Any) -> Iterator[None]:
     """Meanwhile the model's layers have the adapters' weights added, in copies: decoding, which multiplies small
-    matrices, does without the adapters' own products. Without gradients only.
+    matrices, does without the adapters' own products. Without gradients only. Layers in 8 bit stay as they are: their
+    copies would take the memory that 8 bit saves.
     """
     replaced: list[tuple[Any, str, Any]] = []
     inner = unwrap_model(model)
     try:
         for name, layer in _adapted_layers(inner).items():
             weight = layer.base_layer.weight
-            if not weight.is_floating_point():  # 8-bit weights stay so
+            if not weight.is_floating_point():
                 continue
             plain = copy.deepcopy(layer.base_layer, {id(p): p for p in layer.base_layer.parameters()})
             with torch.no_grad():
@@ -230,12 +233,12 @@ def write_adapter(model: Any, folder: Path, state: Mapping[str, Tensor] | None =
     config.save_pretrained(folder)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     described = {"options": asdict(info.options), "base": dict(info.base)}
-    (folder / _BASE_FILE).write_text(json.dumps(described, indent=2) + "\n")
+    (folder / ADAPTER_BASE_FILE).write_text(json.dumps(described, indent=2) + "\n")
 
 
 def adapter_on(source: ModelSource, base: Mapping[str, str]) -> LoraOptions | None:
     """The options of the adapter that stands in this model's folder, if it is one on `base`; else None."""
-    file = Path(source.path or "") / ADAPTER_FOLDER / _BASE_FILE
+    file = Path(source.path or "") / ADAPTER_FOLDER / ADAPTER_BASE_FILE
     if source.path is None or not file.is_file():
         return None
     require_own_files(file.parent)
@@ -251,7 +254,9 @@ def adapter_on(source: ModelSource, base: Mapping[str, str]) -> LoraOptions | No
 
 
 def read_adapter(model: Any, source: ModelSource, options: LoraOptions, base: Mapping[str, str]) -> None:
-    """Put the adapter of the source's folder, and its head, on `model`, which has the base's weights."""
+    """Put the adapter of the source's folder, and its head, on `model`, which has the base's weights, in 8 bit where
+    the adapter's options say so.
+    """
     _inject(model, options, AdapterInfo(options=options, base_location=source.location, base=base))
     file = Path(source.path or "") / ADAPTER_FOLDER / "adapter_model.safetensors"
     try:

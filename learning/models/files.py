@@ -9,9 +9,10 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from learning.interface.atomic_files import atomic_folder, sync_path
+from learning.interface.model_folders import ADAPTER_FOLDER
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
-from learning.models.adapters import ADAPTER_FOLDER, adapter_info, merged_state, write_adapter
+from learning.models.adapters import adapter_info, merged_state, write_adapter
 from learning.models.architectures import unwrap_model
 
 

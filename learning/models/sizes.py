@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from learning.models.architectures import unwrap_model
+from learning.models.int8 import int8_layers
 
 ADAM_MOMENTS = 2  # of each trained number, in its own precision (AdamW)
 
@@ -20,6 +21,7 @@ class RoleSize:
 
     role: str
     parameters: int  # of the whole model, shared ones too
+    int8_parameters: int = 0  # of them in 8 bit
     own_parameters: int  # that no role before it has
     trained_parameters: int
     weight_bytes: int
@@ -38,6 +40,8 @@ def role_sizes(models: Mapping[str, Any], trained: Collection[str]) -> list[Role
     sizes = []
     for role, model in models.items():
         every = list(unwrap_model(model).parameters())  # a tied one comes once
+        int8 = [layer for _, layer in int8_layers(unwrap_model(model))]
+        scales = [layer.scale_O for layer in int8 if id(layer.weight) not in seen]
         own = [each for each in every if id(each) not in seen]
         learning = [each for each in every if each.requires_grad] if role in trained else []
         new = [each for each in learning if id(each) not in seen_trained]
@@ -46,9 +50,10 @@ def role_sizes(models: Mapping[str, Any], trained: Collection[str]) -> list[Role
             RoleSize(
                 role=role,
                 parameters=sum(each.numel() for each in every),
+                int8_parameters=sum(layer.weight.numel() for layer in int8),
                 own_parameters=sum(each.numel() for each in own),
                 trained_parameters=sum(each.numel() for each in learning),
-                weight_bytes=sum(each.numel() * each.element_size() for each in own),
+                weight_bytes=sum(each.numel() * each.element_size() for each in [*own, *scales]),
                 gradient_bytes=gradient_bytes,
                 optimizer_bytes=ADAM_MOMENTS * gradient_bytes,
             )

@@ -12,7 +12,7 @@ from django.utils import translation
 from policy_training.models import Policy
 from rewardmodel.model_card import base_name
 from runs.hub.files import HubFile, files_of_folder
-from runs.model_cards import README, number, settings_block
+from runs.model_cards import README, base_precision_rows, number, settings_block
 from workspace.cards import cell, header, licence_fields, percent, table
 
 ORIGINAL = "ORIGINAL_README.md"
@@ -143,6 +143,7 @@ def _origin(policy: Policy) -> list[tuple[str, str]]:
             )
         )
     rows += [
+        *base_precision_rows(policy.artifact.absolute_path),
         ("trained" if policy.produced_by else "imported", f"{policy.created_at:%Y-%m-%d}"),
         ("SHA-256 of the model's folder", policy.artifact.sha256),
     ]

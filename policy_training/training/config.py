@@ -115,6 +115,9 @@ class LanguageModelConfig:
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     preset: str = ""
 
+    def __post_init__(self) -> None:
+        self.model.require_whole_base(self.runtime.zero_stage)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GuidanceOptions:

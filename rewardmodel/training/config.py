@@ -117,6 +117,9 @@ class RewardModelConfig:
     preset: str = ""  # the name the values came from, for the record only
     criterion: str = ""  # what the comparisons are about, for the record only
 
+    def __post_init__(self) -> None:
+        self.model.require_whole_base(self.runtime.zero_stage)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdoptConfig(RewardModelConfig):

@@ -10,6 +10,7 @@ from typing import Any
 NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "lora.alpha": (8.0, {"lora.rank": 4}),
     "lora.target_modules": ("q_proj, v_proj", {"lora.rank": 4}),
+    "lora.base_precision": ("int8", {"lora.rank": 4}),
     "optimizer.warmup_start_ratio": (0.1, {"optimizer.warmup_steps": 5}),
     "optimizer.min_lr_ratio": (0.25, {"optimizer.schedule": "linear"}),
     "rollout.policy_temperature": (0.9, {"rollout.importance.weights": "token"}),

@@ -255,10 +255,10 @@ def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_t
             command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900
         )
         assert done.returncode == 0, done.stderr[-3000:]
-    for objective in OBJECTIVES:
+    for objective, stages in OBJECTIVES.items():
         plain = json.loads((tmp_path / f"{objective}-torch-0.json").read_text())
         weights = load_file(tmp_path / f"{objective}-torch-0-model" / "model.safetensors")
-        for stage in range(4):
+        for stage in stages:
             name = f"{objective}-deepspeed-{stage}"
             report = json.loads((tmp_path / f"{name}.json").read_text())
             for (loss, norm), (expected_loss, expected_norm) in zip(
@@ -269,9 +269,9 @@ def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_t
             own = load_file(tmp_path / f"{name}-model" / "model.safetensors")
             assert own.keys() == weights.keys()
             assert max((own[key] - weights[key]).abs().max().item() for key in own) <= 1e-5
-            if objective == "adapter":
+            if objective in ("adapter", "int8"):
                 adapters = [tmp_path / f"{run}-model" / "adapter" / "adapter_model.safetensors"
-                            for run in (name, "adapter-torch-0")]  # fmt: skip
+                            for run in (name, f"{objective}-torch-0")]  # fmt: skip
                 one, other = map(load_file, adapters)
                 assert max((one[key] - other[key]).abs().max().item() for key in one) <= 1e-5
             for (loss, _), (expected, _) in zip(report["resumed"], report["losses"][5:], strict=True):
@@ -283,7 +283,10 @@ def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_t
                 assert step == pytest.approx(expected, rel=1e-5)
             own = load_file(tmp_path / "parallel" / f"{objective}-torch-0-model" / "model.safetensors")
             assert max((own[key] - weights[key]).abs().max().item() for key in weights) <= 1e-5
-        if objective == "adapter":  # at its rate it has moved by far more than the ranks may differ
+        if objective in (
+            "adapter",
+            "int8",
+        ):  # at their rate each has moved by far more than the ranks may differ
             assert plain["losses"][0][0] - plain["losses"][-1][0] > 0.1
         if objective == "language":
             source = ModelSource(path=str(tmp_path / f"{objective}-deepspeed-3-model"))

@@ -114,6 +114,15 @@ def test_the_page_says_how_large_the_models_of_the_run_are(client, ppo_run, max_
     # 4,000 and 2,000 numbers of 4 bytes, with a gradient and two moments each: 64,000 and 32,000 bytes.
     assert "Models in memory" in page and "<td>4,000</td>" in page and "<td>2,000</td>" in page
     assert page.count("62.5\xa0KB") == 1 and "93.8\xa0KB" in page
-    assert "models.json" in page
+    assert "models.json" in page and "8 bit" not in page
+    rows = sizes_as_rows(sizes)
+    rows[0] |= {"int8_parameters": 3000, "weight_bytes": 7024}
+    (ppo_run.path / "models.json").write_text(json.dumps({"models": rows}))
+    page = client.get(address).content.decode()
+    assert page.count("(base in 8 bit)") == 1 and "6.9\xa0KB" in page
+    for row in rows:  # as a run of an earlier version has written it
+        del row["int8_parameters"]
+    (ppo_run.path / "models.json").write_text(json.dumps({"models": rows}))
+    assert "Models in memory" in client.get(address).content.decode()
     (ppo_run.path / "models.json").write_text("{")  # being written, or damaged
     assert "Models in memory" not in client.get(address).content.decode()

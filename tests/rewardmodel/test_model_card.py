@@ -1,6 +1,7 @@
 """Cards of reward models and policies as they leave the site, their downloads, and the links from one to the next."""
 
 import io
+import json
 import re
 import zipfile
 
@@ -118,6 +119,17 @@ def test_the_card_of_a_policy(models):
         assert line in body, line
     head, body = read(policy_card(models[1]))
     assert head["base_model"] == "owner/small" and "Imported." in body and "/srv" not in body
+
+
+def test_a_card_says_that_its_model_was_trained_on_a_base_in_8_bit(models):
+    for model, card in ((models[2], reward_model_card), (models[3], policy_card)):
+        assert "8 bit" not in card(model)
+        folder = model.artifact.absolute_path / "adapter"
+        folder.mkdir()
+        for precision in ("full", "int8"):
+            described = {"options": {"rank": 4, "base_precision": precision}, "base": {}}
+            (folder / "base.json").write_text(json.dumps(described))
+            assert ("| its base under LoRA was | in 8 bit (int8): " in card(model)) == (precision == "int8")
 
 
 def test_downloads_are_the_folder_with_the_card(client, project, max_, models):

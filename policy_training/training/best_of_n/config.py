@@ -92,6 +92,7 @@ class BestOfNConfig:
     preset: str = ""
 
     def __post_init__(self) -> None:
+        self.model.require_whole_base(self.runtime.zero_stage)
         require_at_least("evaluation.max_examples", self.evaluation.max_examples, 1)
         if self.model.source.from_scratch is not None:
             raise ValueError(

@@ -70,5 +70,6 @@ class DPOConfig:
     criterion: str = ""  # what the comparisons are about, for the record only
 
     def __post_init__(self) -> None:
+        self.model.require_whole_base(self.runtime.zero_stage)
         if self.model.source.from_scratch is not None:
             raise ValueError("model.source: DPO starts from a policy that answers already, not from scratch")

@@ -1,10 +1,12 @@
 """The models of a run whose policy learns by LoRA: policy, reference, reward model and critic around one base.
 
-The reference is the base without adapters. A reward model that was trained by LoRA on the same base brings its adapter
-and its head; any other has weights of its own, and a critic that starts from it is an adapter on those.
+The reference is the base without adapters. A reward model that was trained by LoRA on the same base, in the same
+precision, brings its adapter and its head; any other has weights of its own, and a critic that starts from it is an
+adapter on those. Weights of a reward model's own stay in full precision: in 8 bit it would give other scores.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from learning.models.adapters import (
     share_weights,
 )
 from learning.models.architectures import backbone
+from learning.models.int8 import quantize_trunk
 from learning.models.loading import load_policy, load_reward_model, new_score_head
 from policy_training.training.rollouts.rollouts import load_reference
 
@@ -32,6 +35,8 @@ class SharedBase:
     def __init__(self, source: ModelSource, tokenizer: Any, lora: LoraOptions) -> None:
         self.source, self.lora = source, lora
         self._plain = load_policy(source, tokenizer).requires_grad_(False)
+        if lora.base_precision == "int8":
+            quantize_trunk(self._plain)
         self._identity = base_identity(source)
 
     def policy(self) -> Any:
@@ -47,7 +52,8 @@ class SharedBase:
         """On the base where its adapter is one of it; else with weights of its own. To be read, or to be trained."""
         lora = adapter_on(source, self._identity)
         rows = self._plain.get_input_embeddings().num_embeddings
-        if lora is None or len(tokenizer) > rows:
+        is_on_base = lora is not None and lora.base_precision == self.lora.base_precision
+        if lora is None or not is_on_base or len(tokenizer) > rows:
             return load_reward_model(source, tokenizer)
         model = self._classifier(
             AutoConfig.from_pretrained(source.location, **source.from_pretrained_options)
@@ -70,7 +76,7 @@ class SharedBase:
             assert source is not None
             model = share_weights(reward_model)
             model.score = _copy(reward_model.score)  # it is trained; the reward model's stays
-            add_adapter(model, self.lora, source)
+            add_adapter(model, replace(self.lora, base_precision="full"), source)
         return model
 
     def _classifier(self, config: Any) -> Any:

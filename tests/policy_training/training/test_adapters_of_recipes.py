@@ -1,6 +1,9 @@
-"""LoRA from end to end in every recipe: trained, killed and resumed, saved, adopted, read and sampled from."""
+"""LoRA from end to end in every recipe: trained, killed and resumed, saved, adopted, read and sampled from. In half of
+them the base is in 8 bit.
+"""
 
 import dataclasses
+import json
 import shutil
 
 import pytest
@@ -31,6 +34,7 @@ from policy_training.training.supervised import pretrain, sft
 from policy_training.training.weights import adopt
 from rewardmodel.training import train as reward_model
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
+from tests.learning.int8_reference import dequantized_like
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,
@@ -46,6 +50,8 @@ from tests.policy_training.training.test_policy_gradient import gradient_config
 from tests.rewardmodel.training.conftest import create_run as create_reward_model_run
 
 LORA = LoraOptions(rank=4, alpha=8.0)
+LORA_OVER_INT8 = dataclasses.replace(LORA, base_precision="int8")
+OVER_INT8 = ("sft", "policy_gradient", "reward_model")
 RECIPES = {
     "pretrain": pretrain,
     "sft": sft,
@@ -63,7 +69,7 @@ def config_of(name, policy_path, reward_model_path, runtime=RUNTIME, rate=RATE):
     """Four steps; gradient checkpointing is on in half of them."""
     model = ModelOptions(
         source=ModelSource(path=str(policy_path)),
-        lora=LORA,
+        lora=LORA_OVER_INT8 if name in OVER_INT8 else LORA,
         gradient_checkpointing=name in ("pretrain", "dpo", "reward_model"),
     )
     data = LanguageModelDataOptions(examples_per_step=4, steps=STEPS)
@@ -136,7 +142,8 @@ def test_a_run_by_lora_is_resumed_bit_for_bit_and_leaves_a_model_and_an_adapter(
     heads = ("score", "language_head") if name == "reward_model" else ()
     assert any("lora_A" in key for key in engine["model"])
     assert all("lora_" in key or key.startswith(heads) for key in engine["model"])
-    # The model has the adapter added; on the base, by peft's own code, the adapter says the same.
+    # The model has the adapter added; on the base, by peft's own code, the adapter says the same. An 8-bit base is read
+    # as what its levels say.
     moved = {key for key in base if key in first and not torch.equal(first[key], base[key])}
     assert moved and all("_proj" in key for key in moved)
     ids = torch.arange(5, 15)[None]
@@ -144,12 +151,15 @@ def test_a_run_by_lora_is_resumed_bit_for_bit_and_leaves_a_model_and_an_adapter(
     auto = AutoModelForSequenceClassification if is_reward_model else AutoModelForCausalLM
     labels = {"num_labels": 1} if is_reward_model else {}
     model, plain = (auto.from_pretrained(p, **labels).eval() for p in (whole.path / "model", policy_path))
+    if name in OVER_INT8:
+        dequantized_like(plain)
     adapted = PeftModel.from_pretrained(plain, whole.path / "model" / "adapter").eval()
     with torch.no_grad():
         logits = model(input_ids=ids).logits
         assert torch.allclose(adapted(input_ids=ids).logits, logits, atol=1e-5)
     source = ModelSource(path=str(whole.path / "model"))
-    assert adapter_on(source, base_identity(ModelSource(path=str(policy_path)))) == LORA
+    asked_for = LORA_OVER_INT8 if name in OVER_INT8 else LORA
+    assert adapter_on(source, base_identity(ModelSource(path=str(policy_path)))) == asked_for
     if is_reward_model:
         use_as_reward_model(tmp_path, policy_path, whole)
         return
@@ -176,10 +186,13 @@ def test_a_run_by_lora_is_resumed_bit_for_bit_and_leaves_a_model_and_an_adapter(
 
 
 def use_as_reward_model(tmp_path, policy_path, trained):
-    """It scores the answers of a policy gradient by LoRA on the same base, as an adapter on that base."""
+    """It scores the answers of a policy gradient by LoRA on the same base in 8 bit, as an adapter on that base."""
     config = config_of("policy_gradient", policy_path, trained.path / "model")
     rollout = dataclasses.replace(config.rollout, steps=1)
     config = dataclasses.replace(config, rollout=rollout)
     run = make_run(tmp_path / "rewarded", "policy_gradient", config)
     result = in_process(policy_gradient, type(config), run)
     assert result["steps"] == 1 and (run.path / "model" / "adapter").is_dir()
+    sizes = {row["role"]: row for row in json.loads((run.path / "models.json").read_text())["models"]}
+    assert sizes["reward_model"]["int8_parameters"] == sizes["policy"]["int8_parameters"] > 0
+    assert sizes["reward_model"]["own_parameters"] < sizes["reward_model"]["parameters"] / 2

@@ -10,13 +10,21 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from learning.batches.forward import compute_token_logprobs, compute_values
-from learning.interface.training_options import LoraOptions, ModelOptions, ModelSource, RuntimeOptions
+from learning.interface.training_options import (
+    LoraOptions,
+    ModelOptions,
+    ModelSource,
+    OptimizerOptions,
+    RuntimeOptions,
+)
 from learning.models.adapters import add_adapter
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
+from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import AdoptConfig, LanguageModelConfig
+from policy_training.training.dpo.config import DPOConfig
 from policy_training.training.policy_gradient import recipe as policy_gradient
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
@@ -26,6 +34,7 @@ from policy_training.training.ppo.setup import build_state
 from policy_training.training.ppo.update import update_critic, update_policy
 from policy_training.training.supervised import sft
 from policy_training.training.weights import adopt
+from rewardmodel.training.config import RewardModelConfig
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,
@@ -38,6 +47,7 @@ from tests.policy_training.training.conftest import (
 from tests.policy_training.training.ppo_states import collect_experience
 
 LORA = LoraOptions(rank=4, alpha=8.0)
+LORA_OVER_INT8 = dataclasses.replace(LORA, base_precision="int8")
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +75,15 @@ def state_of(tmp_path, config):
     run = create_run(tmp_path / "state", "ppo", config, prompts=prompt_rows(8))
     torch.manual_seed(0)
     return build_state(RunContext.open(run, PPOConfig))
+
+
+def models_of(state):
+    return {
+        "policy": state.policy.model,
+        "critic": state.critic.model,
+        "reference": state.reference.model,
+        "reward": state.scorer.reward_model.model,
+    }
 
 
 def storages(model):
@@ -101,23 +120,33 @@ def test_policy_reference_reward_model_and_critic_share_every_weight_of_the_base
     )
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("own_weights", [False, True])
+@pytest.mark.parametrize(
+    ("own_weights", "checkpointing", "lora"),
+    [
+        (False, False, LORA),
+        (False, True, LORA_OVER_INT8),
+        (True, False, LORA_OVER_INT8),
+        (True, True, LORA),
+    ],
+)
 def test_ten_updates_leave_the_base_as_it_was_and_each_role_its_own_gradient(
-    tmp_path, policy_path, reward_model_path, adapter_reward_model, own_weights, checkpointing
+    tmp_path, policy_path, reward_model_path, adapter_reward_model, own_weights, checkpointing, lora
 ):
-    """Also where the reward model is no adapter: the critic is one on the reward model's weights then."""
+    """Also where the reward model is no adapter: the critic is one on the reward model's weights then. The base of the
+    reward model that is one is in full precision, so that beside a base in 8 bit it has its own weights as well.
+    """
     config = lora_config(policy_path, reward_model_path if own_weights else adapter_reward_model)
     config = dataclasses.replace(
-        config, policy=dataclasses.replace(config.policy, gradient_checkpointing=checkpointing)
+        config, policy=dataclasses.replace(config.policy, lora=lora, gradient_checkpointing=checkpointing)
     )
     state = state_of(tmp_path, config)
+    in_8_bit = [any(p.dtype == torch.int8 for p in m.parameters()) for m in models_of(state).values()]
+    assert in_8_bit == ([True, False, True, False] if lora == LORA_OVER_INT8 else [False] * 4)
     _, minibatches = collect_experience(state)
     batch, tokens = minibatches[0][0].batch, 16.0
     before = state.reference.infer(compute_token_logprobs, batch, 1.0)
     assert torch.equal(state.policy.infer(compute_token_logprobs, batch, 1.0), before)
-    roles = {"policy": state.policy.model, "critic": state.critic.model}
-    roles |= {"reference": state.reference.model, "reward": state.scorer.reward_model.model}
+    roles = models_of(state)
     for update, changed in ((update_critic, "critic"), (update_policy, "policy")):
         old = {name: weights(model) for name, model in roles.items()}
         for _ in range(5):
@@ -240,3 +269,17 @@ def test_zero_3_is_refused():
     runtime = RuntimeOptions(backend="deepspeed", zero_stage=3)
     with pytest.raises(ValueError, match="zero_stage below 3"):
         lora_config("policy", "reward_model", runtime=runtime)
+
+
+@pytest.mark.parametrize("config_class", [LanguageModelConfig, DPOConfig, BestOfNConfig, RewardModelConfig])
+def test_a_base_in_8_bit_is_refused_under_zero_3(config_class):
+    model = ModelOptions(source=ModelSource(path="policy"), lora=LORA_OVER_INT8)
+    needed = {"reward_model_path": "reward_model"} if config_class is BestOfNConfig else {}
+    needed |= {"model": model, "optimizer": OptimizerOptions(learning_rate=1e-4)}
+    for stage in (2, 3):
+        runtime = RuntimeOptions(backend="deepspeed", zero_stage=stage)
+        if stage == 3:
+            with pytest.raises(ValueError, match="base_precision 'int8' needs whole weights"):
+                config_class(runtime=runtime, **needed)
+        else:
+            assert config_class(runtime=runtime, **needed).model.lora == LORA_OVER_INT8
