@@ -41,7 +41,7 @@ class _ScaledProduct(torch.autograd.Function):
         return F.linear(x, weight_OI.to(x.dtype)).mul_(scale_O)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         weight_OI, scale_O = ctx.saved_tensors
         return (gradient * scale_O).to(gradient.dtype) @ weight_OI.to(gradient.dtype), None, None
@@ -76,7 +76,7 @@ class Int8Linear(nn.Linear):
         return weight_OI.float() * self.scale_O.to(weight_OI.device)[:, None]
 
 
-class Int8Conv1D(Conv1D):  # type: ignore[misc]
+class Int8Conv1D(Conv1D):
     """As Int8Linear, of GPT-2's layer, whose weight is (I, O)."""
 
     scale_O: Tensor
