@@ -31,13 +31,14 @@ from rounds.steps import step_from_words
 from runs.models import Run
 from workspace.models import User
 
-JUDGED = 72  # tasks that a round waits for
+JUDGED = 60  # tasks that a round waits for
 MAX_SECONDS = 3600  # of one run
 LENGTHS = ["batch.max_prompt_tokens=48", "batch.max_response_tokens=64"]
 RUNTIME = ["runtime.threads=1", "runtime.dtype=fp32"]
 MEASURED = ["evaluation.evaluate_every_steps=4", "evaluation.max_examples=24"]
 ENDED = ("failed", "cancelled", "user_error", "paused")  # without what a picture is of
-ROLLOUTS = ["rollout.steps=6", "rollout.prompts_per_step=16"]
+COMPARISONS = ["data.comparisons_per_step=8", "optimizer.warmup_steps=1"]
+ROLLOUTS = ["rollout.steps=8", "rollout.prompts_per_step=8", "algorithm.responses_per_minibatch=32"]
 
 # Kind of run -> the names of its pictures, in the order in which the runs are made.
 KINDS = {
@@ -103,7 +104,7 @@ def run_everything(site: ReportSite) -> None:
             start=start,
             criteria=list(project.criteria.all()),
             annotator_kinds=[SIMULATED],
-            config=dpo_config("tiny", [*LENGTHS, *RUNTIME, *MEASURED]),
+            config=dpo_config("tiny", [*LENGTHS, *RUNTIME, *MEASURED, *COMPARISONS]),
         ),
     )
     _run(
@@ -114,7 +115,7 @@ def run_everything(site: ReportSite) -> None:
             name="bread by RLOO",
             start=start,
             prompt_set=site.policy_prompts,
-            config=policy_gradient_config("rloo", [*LENGTHS, *RUNTIME, *MEASURED, *ROLLOUTS]),
+            config=policy_gradient_config("tiny", [*LENGTHS, *RUNTIME, *MEASURED, *ROLLOUTS]),
         ),
     )
     best = Policy.objects.get(produced_by=site.runs["best_of_n"])
@@ -234,18 +235,18 @@ def _start_round(site: ReportSite) -> Round:
     plan = constants.round_plan(0, 1, "")
     policy = replace(
         plan.policy,
-        rollout=replace(plan.policy.rollout, steps=8),
+        rollout=replace(plan.policy.rollout, steps=8, prompts_per_step=12),
+        algorithm=replace(plan.policy.algorithm, responses_per_minibatch=24),
+        evaluation=replace(plan.policy.evaluation, max_examples=24),
         runtime=replace(plan.policy.runtime, checkpoint_every_steps=2, keep_checkpoints=4),
     )
-    steps = (
-        step_from_words(["best_of_n", "candidates.samples_per_prompt=4", "data.epochs=1"], policy=policy),
-        step_from_words(["ppo"], policy=policy),
-    )
+    best = ["candidates.samples_per_prompt=3", "data.epochs=1", "evaluation.max_examples=24"]
+    steps = tuple(step_from_words(words, policy=policy) for words in (["best_of_n", *best], ["ppo"]))
     plan = replace(
         plan,
         policy=policy,
         steps=steps,
-        sampling=replace(plan.sampling, prompts=JUDGED + 30),
+        sampling=replace(plan.sampling, prompts=JUDGED + 24),
         annotation=replace(
             plan.annotation,
             quota=JUDGED,
