@@ -214,7 +214,8 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
             del self.fields["batches"]
         self.fields |= ppo_options.option_fields() | plan_options.option_fields()
         # What few people change comes last.
-        last = [*RoundRewardFields.base_fields, *MixtureFields.base_fields, *FIELDS]
+        apart = (RoundRewardFields, MixtureFields, ServerFields)
+        last = [*(name for fields in apart for name in fields.base_fields), *FIELDS]
         self.order_fields([*(name for name in self.fields if name not in last), *last])
         self.add_bootstrap_classes()
         self.offer_rewards(project)

@@ -178,7 +178,7 @@
     };
     list.replaceChildren(
       ...(data.points.length ? [
-        item("dot", variable("--rt-accent"), gettext("a policy, with its standard error")),
+        item("dot", variable("--rt-accent"), data.points.some((one) => one.error) ? gettext("a policy, with its standard error") : gettext("a policy")),
         item("ring", variable("--rt-accent"), gettext("on the front")),
       ] : []),
       ...data.lines.map((line, i) => item("", colours[i % colours.length], line.name)),

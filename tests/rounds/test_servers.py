@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from policy_training.model_servers import ModelServerAway, require_answering_server
+from rounds.forms import StartRoundForm
 from rounds.models import Round
 from rounds.plans import load_plan, preset_plan, with_assignments
 from rounds.servers import NamedServer, servers_of
@@ -40,6 +41,13 @@ def nobody(reachable):
         held.bind(("127.0.0.1", 0))
         reachable(f"http://127.0.0.1:{held.getsockname()[1]}/v1")
         yield
+
+
+def test_servers_are_asked_for_after_what_every_round_has(project, settings):
+    settings.MODEL_SERVERS = {"toy": "http://127.0.0.1:9/v1"}
+    names = [field.name for field in StartRoundForm(project=project).main_fields()]
+    assert names[:4] == ["preset", "criterion", "start_policy", "start_from"]
+    assert names.index("prompt_set") < names.index("sampling_server") < names.index("processes")
 
 
 def sampling(asked, **changed):

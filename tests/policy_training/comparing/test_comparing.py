@@ -211,6 +211,7 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
     assert [tag for tag, _ in rows["outside-1"][1].tags] == ["even", "odd"]
     assert rows["outside-1"][1].by_prompt == [(1.0, 1), (1.0, 1)]
     text = page.content.decode()
+    assert "whose own mean score is 1.50" in text
     # (2 + 0) / 3, Wilson 1927.
     assert "67 % (21 to 94 %)" in text and f"people, on {criterion.name}" in text and batch.name in text
     assert address in client.get(reverse("policies:policy", args=["kitchen", policy.pk])).content.decode()
