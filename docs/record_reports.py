@@ -126,7 +126,9 @@ def record(folder: Path, chromium: str, wanted: Callable[[str], bool], *, runs: 
     port = processes.free_port(8400 + secrets.randbelow(1000))
     address = f"http://127.0.0.1:{port}"
     with processes.run_processes(processes.web_server_command(port)), sync_playwright() as playwright:
-        _wait_for(f"{address}/healthz")
+        _wait_for(
+            f"{address}/login/"
+        )  # the first page imports the whole site, which a busy machine takes long for
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         camera = Camera(browser, address, folder)
         for name, place in places(site).items():
@@ -147,7 +149,7 @@ def _wait_for(address: str) -> None:
     deadline = time.monotonic() + MAX_START_SECONDS
     while True:
         try:
-            urllib.request.urlopen(address, timeout=1).close()
+            urllib.request.urlopen(address, timeout=MAX_START_SECONDS).close()
             return
         except OSError:
             if time.monotonic() > deadline:
