@@ -29,12 +29,15 @@ def runtime_values(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def add_execution_arguments(parser: ArgumentParser) -> None:
+def add_execution_arguments(parser: ArgumentParser, *, trains: bool = True) -> None:
+    """`trains`: it has an optimizer, whose states an engine divides."""
     group = parser.add_argument_group("how it is carried")
     group.add_argument(
         "--processes", type=int, metavar="N", help="processes of one machine that share the work (default: 1)"
     )
     group.add_argument("--device", choices=get_args(Device), help="of the worker's machine (default: cpu)")
+    if not trains:
+        return
     group.add_argument(
         "--engine",
         choices=get_args(Backend),

@@ -26,7 +26,7 @@ class Command(ProjectCommand):
         parser.add_argument("--reference", metavar="POLICY", help="measure the KL to it (default: no KL)")
         parser.add_argument("--preset", default="plain", choices=sorted(EVALUATION_PRESETS))
         add_reward_arguments(parser)
-        add_execution_arguments(parser)
+        add_execution_arguments(parser, trains=False)
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:

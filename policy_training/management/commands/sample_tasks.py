@@ -44,7 +44,7 @@ class Command(ProjectCommand):
             help="1: every different answer is a task of its own, to be rated (default: all of a prompt in one task)",
         )
         parser.add_argument("--open", action="store_true", help="hand the tasks out at once; else a draft")
-        add_execution_arguments(parser)
+        add_execution_arguments(parser, trains=False)
         parser.add_argument(
             "--set",
             nargs="+",

@@ -34,7 +34,7 @@ class Command(ProjectCommand):
             help="in place of comparisons, the points of this mark that single answers were given: correlations of "
             "score and rating, and the accuracy on pairs of what one annotator rated",
         )
-        add_execution_arguments(parser)
+        add_execution_arguments(parser, trains=False)
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
