@@ -123,9 +123,9 @@ def address(route, site, crafted=None):
 
 def crafted_for(names, values, *, at_once=1):
     """({name: value}, what it is): one value in turn for every name, and on PostgreSQL, which refuses more than SQLite,
-    the number that is too large for all of them besides. Pages with options of a recipe (there are hundreds) are Django forms, which look at every field
-    whatever the others are: 24 of their names at a time, and their options, read by the same code, 120 at a time with
-    one value in turn.
+    the number that is too large for all of them besides. Pages with options of a recipe (there are hundreds) are Django
+    forms, which look at every field whatever the others are: 24 of their names at a time, and their options, read by
+    the same code, 120 at a time with one value in turn.
     """
     options = sorted(name for name in names if "." in name)
     plain = [name for name in names if "." not in name]
