@@ -1,7 +1,7 @@
 """What managers ask of policies. Each action queues runs, whose run kind saves the result."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -9,8 +9,9 @@ from django.db import transaction
 from django.utils.translation import gettext
 
 from annotation.content.held_out import held_out_of
-from annotation.models import Prompt, PromptSet
+from annotation.models import Batch, Prompt, PromptSet
 from learning.interface.options import UserError, load_options
+from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.guidance import with_critic
 from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
@@ -18,6 +19,7 @@ from policy_training.registry import require_unused_name
 from policy_training.rewards import filled_in
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
+from policy_training.supervised.judged_answers import JudgmentChoice
 from policy_training.supervised.mixing import (
     BRING_DEMONSTRATIONS,
     NothingToMixIn,
@@ -25,7 +27,7 @@ from policy_training.supervised.mixing import (
     require_training_texts,
 )
 from policy_training.supervised.preferred_answers import PreferredAnswers
-from policy_training.supervised.rated_answers import RatedAnswers
+from policy_training.supervised.rated_answers import RatedAnswers, require_known_mark
 from policy_training.training.config import SampleConfig
 from rewardmodel.models import RewardModel
 from runs.actions import queue_run
@@ -46,16 +48,22 @@ def train_sft(
     parent: Policy | None = None,
     rated: RatedAnswers | None = None,
     preferred: PreferredAnswers | None = None,
+    batches: Collection[Batch] | None = None,
+    annotator_kinds: Collection[str] = (PERSON,),
     processes: int = 1,
 ) -> Run:
     """Queue supervised fine-tuning on the project's demonstrations; with `rated` also on answers that people rated so,
-    with `preferred` on those that they put first.
+    with `preferred` on those that they put first: by judgments of the `batches` (None: of all that are not excluded)
+    and of these kinds of annotators.
 
     `config` is LanguageModelConfig as a mapping; with a `parent` its model source is filled in here, without one the
     config says where to start (a folder, a hub id, a model from scratch). A `data.texts_share` takes the project's
     texts: NothingToMixIn when it has none to train on.
     """
-    require_of_project(project, parent)
+    require_of_project(project, parent, *(batches or ()))
+    judged = _chosen_judgments(batches, annotator_kinds, any_read=bool(rated or preferred))
+    if rated is not None:
+        require_known_mark(project, rated.mark)
     if preferred is not None and not 0 < preferred.at_least <= 1:
         raise ActionError(
             gettext(
@@ -77,7 +85,34 @@ def train_sft(
         processes=processes,
         **({"rated": asdict(rated)} if rated else {}),
         **({"preferred": asdict(preferred)} if preferred else {}),
+        **judged,
     )
+
+
+def _chosen_judgments(
+    batches: Collection[Batch] | None, annotator_kinds: Collection[str], *, any_read: bool
+) -> dict[str, Any]:
+    """What the run records of them. Raises ActionError for what nobody would read."""
+    choice = JudgmentChoice(
+        batches=None if batches is None else tuple(sorted(batch.pk for batch in batches)),
+        annotator_kinds=tuple(kind for kind in ANNOTATOR_KINDS if kind in annotator_kinds),
+    )
+    if any_read:
+        if not choice.annotator_kinds or set(annotator_kinds) - set(ANNOTATOR_KINDS):
+            raise ActionError(
+                gettext("Say whose judgments: some of %(kinds)s.") % {"kinds": ", ".join(ANNOTATOR_KINDS)},
+                code="bad_option",
+            )
+        return {"judgments": asdict(choice)}
+    if choice.batches is not None or choice.annotator_kinds not in ((), (PERSON,)):
+        raise ActionError(
+            gettext(
+                "Batches and kinds of annotators are for answers that people rated or put first: ask for such answers, "
+                "or leave them out."
+            ),
+            code="bad_option",
+        )
+    return {}
 
 
 def pretrain(

@@ -7,10 +7,12 @@ from django import forms
 from django.db.models import Case, When
 from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
-from annotation.models import PromptSet
+from annotation.datasets.forms import BatchesField
+from annotation.models import Batch, PromptSet
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from learning.interface.unread_options import OF_TRAINING
+from learning.interface.vocabulary import PERSON
 from policy_training import evaluation_presets as evaluation_preset_module
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
 from policy_training.models import Policy
@@ -27,7 +29,7 @@ from runs.models import Run
 from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetChoice, PresetForm
-from workspace.models import MAX_OVERLAP, Criterion, Project
+from workspace.models import MAX_OVERLAP, Criterion, Project, User
 from workspace.naming import unique_name
 
 MAX_PROMPTS = 2**31 - 1
@@ -125,20 +127,39 @@ class FineTuneForm(LanguageModelForm):
         empty_label=gettext_lazy("any criterion"),
         label=gettext_lazy("... by"),
     )
+    batches = BatchesField(
+        Batch.objects.none(),
+        required=False,
+        help_text=gettext_lazy("Of such answers. None chosen: all that are not excluded."),
+        label=gettext_lazy("Batches"),
+    )
+    annotator_kinds = forms.MultipleChoiceField(
+        choices=User.Kind.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+        initial=[PERSON],
+        label=gettext_lazy("Judged by"),
+    )
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         criterion = self.fields["put_first_by"]
         assert isinstance(criterion, forms.ModelChoiceField)
         criterion.queryset = project.criteria.order_by("pk")
+        batches = self.fields["batches"]
+        assert isinstance(batches, forms.ModelMultipleChoiceField)
+        batches.queryset = Batch.objects.for_datasets(project).order_by("-pk")
 
     def values_of(self, run: Run) -> dict[str, Any]:
+        judged = run.parameters.get("judgments") or {}
         rated, preferred = run.parameters.get("rated") or {}, run.parameters.get("preferred") or {}
         values = super().values_of(run) | {f"rated_{name}": value for name, value in rated.items()}
         criterion = self.project.criteria.filter(name=preferred.get("criterion", "")).first()
         return values | {
             "put_first": preferred.get("at_least"),
             "put_first_by": criterion.pk if criterion else None,
+            "batches": judged.get("batches"),
+            "annotator_kinds": judged.get("annotator_kinds", [PERSON]),
         }
 
     def clean(self) -> dict[str, Any]:
@@ -154,6 +175,8 @@ class FineTuneForm(LanguageModelForm):
         return super().asked() | {
             "rated": RatedAnswers(mark=mark, at_least=at_least) if mark else None,
             "preferred": PreferredAnswers(at_least=share, criterion=by) if share is not None else None,
+            "batches": list(values["batches"]) or None,
+            "annotator_kinds": values["annotator_kinds"],
         }
 
 

@@ -25,13 +25,10 @@ from policy_training.mixtures.drawing import ids_of_training
 from policy_training.models import BenchmarkFile, Policy, PolicyBenchmark, PolicyEvaluation
 from policy_training.registry import add_policy
 from policy_training.sampled_tasks import save_sampled_tasks
+from policy_training.supervised.judged_answers import JudgmentChoice
 from policy_training.supervised.mixing import require_training_texts
-from policy_training.supervised.preferred_answers import (
-    PreferredAnswers,
-    mark_preferences_used,
-    require_preferred_answers,
-)
-from policy_training.supervised.rated_answers import RatedAnswers, mark_ratings_used, require_rated_answers
+from policy_training.supervised.preferred_answers import PreferredAnswers, require_preferred_answers
+from policy_training.supervised.rated_answers import RatedAnswers, require_rated_answers
 from policy_training.supervised.stored_answers import mark_used, stored_answers_of, stored_candidates
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import AdoptConfig, EvaluateConfig, LanguageModelConfig, SampleConfig
@@ -88,15 +85,16 @@ def _with_judged_answers(
 ) -> Mapping[str, Any]:
     """Demonstrations, where there are any, and the answers that people rated well or put first, each once."""
     judged: list[Any] = []
+    # Runs that were queued before there was a choice learn from all batches, as people judged them.
+    of = JudgmentChoice(**run.parameters.get("judgments", {}))
+    of.mark_used(run.project, f"run {run.pk}")
     if rated is not None:
-        mark_ratings_used(run.project, f"run {run.pk}")
-        judged += require_rated_answers(run.project, rated)
+        judged += require_rated_answers(run.project, rated, of)
     if preferred is not None:
-        mark_preferences_used(run.project, f"run {run.pk}")
         known = {(row["prompt_id"], row["response"]) for row in judged}
         judged += [
             row
-            for row in require_preferred_answers(run.project, preferred)
+            for row in require_preferred_answers(run.project, preferred, of)
             if (row["prompt_id"], row["response"]) not in known
         ]
     mark_demonstrations_used(run.project, f"run {run.pk}")

@@ -17,10 +17,11 @@ from rounds.head_to_head import held_out_shortage, require_mixtures
 from rounds.lengths import require_lengths, require_readable
 from rounds.mixed_prompts import sets_of_plan
 from rounds.models import Round, Stage
+from rounds.named_rows import require_named_batches, require_named_rows, require_read_options
 from rounds.plans import RoundPlan, load_plan, plan_to_dict
 from rounds.servers import require_servers
 from rounds.stages.annotating import can_reopen_annotation, finish_annotation, require_judgments
-from rounds.stages.scoring import next_round_of, open_next_round
+from rounds.stages.scoring import next_round_of, open_next_round, require_servers_of_next_round
 from rounds.stages.transitions import UNSUCCESSFUL_STATES, enter_stage, stage_runs
 from rounds.starting_models import previous_policy, require_start_by_rule
 from rounds.step_runs import require_steps, with_available_ptx
@@ -49,7 +50,7 @@ def start_round(
     """
     # Before the transaction, which nobody else could write beside on SQLite.
     require_servers(plan, start_policy)
-    return _start_round(
+    return start_round_of_asked_servers(
         actor=actor,
         project=project,
         criterion=criterion,
@@ -61,7 +62,7 @@ def start_round(
 
 
 @transaction.atomic
-def _start_round(
+def start_round_of_asked_servers(
     *,
     actor: User,
     project: Project,
@@ -71,6 +72,7 @@ def _start_round(
     plan: RoundPlan,
     reason: str,
 ) -> Round:
+    """start_round for whoever has asked the plan's servers, before a transaction of their own."""
     require_startable(
         project=project, criterion=criterion, start_policy=start_policy, prompt_set=prompt_set, plan=plan
     )
@@ -110,20 +112,9 @@ def require_startable(
     require_of_project(project, criterion, start_policy, prompt_set, error=RoundRefused)
     _require_prompts(project, prompt_set, start_policy, plan)
     with_available_ptx(project, plan)
-    policy_names = set(Policy.objects.filter(project=project).values_list("name", flat=True))
-    missing = [name for name in plan.sampling.other_policies if name not in policy_names]
-    if missing:
-        raise RoundRefused(
-            gettext("There is no policy “%(missing)s” in this project.") % {"missing": missing[0]},
-            code="no_policy",
-        )
-    members = set(project.memberships.values_list("user__username", flat=True))
-    non_members = [name for name in plan.annotation.reserved_for if name not in members]
-    if non_members:
-        raise RoundRefused(
-            gettext("Tasks cannot be kept for “%(non_members)s”, who is no member of this project.")
-            % {"non_members": non_members[0]}
-        )
+    require_named_rows(project, plan)
+    require_named_batches(project, plan)
+    require_read_options(plan)
     require_lengths(project=project, criterion=criterion, start_policy=start_policy, plan=plan)
     require_steps(project, plan)
 
@@ -271,9 +262,18 @@ def cancel_round(*, actor: User, round_: Round) -> Round:
     return locked
 
 
-@transaction.atomic
 def start_next_round(*, actor: User, round_: Round) -> Round:
-    """Open the round after a done one with the same plan. A round that was cancelled meanwhile is no obstacle."""
+    """Open the round after a done one with the same plan. A round that was cancelled meanwhile is no obstacle.
+
+    Raises WrongStage, RoundRefused, also where a model server of the plan is away.
+    """
+    if round_.stage == Stage.DONE and next_round_of(round_) is None:
+        require_servers_of_next_round(round_)
+    return _start_next_round(actor=actor, round_=round_)
+
+
+@transaction.atomic
+def _start_next_round(*, actor: User, round_: Round) -> Round:
     locked = _lock_at(round_, Stage.DONE)
     if next_round_of(locked) is not None:
         raise WrongStage(gettext("The round after %(locked)s was started already.") % {"locked": locked})

@@ -155,7 +155,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
         required=False,
         label=gettext_lazy("Batches to learn from"),
         help_text=gettext_lazy(
-            "The reward model learns from these and from the round's own; none chosen: from all judgments."
+            "Reward model and policy learn from these and from the round's own; none chosen: from all judgments."
         ),
     )
     overlap = forms.IntegerField(

@@ -158,8 +158,8 @@ class RoundPlan:
     # none: the training side of the round's own set.
     policy_prompts: PromptMixture = field(default_factory=PromptMixture)
     consensus: bool = False  # train on one merged row per task rather than one row per judgment
-    # Names of the batches whose judgments the reward model learns from, beside those of the round itself and of the
-    # rounds that follow it; none: all that are not excluded from datasets.
+    # Names of the batches whose judgments the reward model and the steps of the policy learn from, beside those of the
+    # round itself and of the rounds that follow it; none: all that are not excluded from datasets.
     batches: tuple[str, ...] = ()
     continue_automatically: bool = True  # the new policy's samples become the next round's tasks at once
     processes: int = 1  # of every run of the round

@@ -21,7 +21,7 @@ from policy_training.supervised.mixing import (
     require_training_texts,
 )
 from policy_training.supervised.preferred_answers import PreferredAnswers
-from policy_training.supervised.rated_answers import RatedAnswers
+from policy_training.supervised.rated_answers import RatedAnswers, require_known_mark
 from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
@@ -32,6 +32,7 @@ from rounds.models import Round
 from rounds.plans import RoundPlan
 from rounds.starting_models import named_policy, reference_policy
 from rounds.steps import RECIPES, PolicyStep, Recipe
+from rounds.training_batches import training_batches
 from runs.models import Run
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -125,7 +126,13 @@ def _sft(due: StepToRun) -> Run:
         preferred = PreferredAnswers(at_least=step.preferred_at_least, criterion=criterion)
     if step.rated_at_least is not None:
         rated = RatedAnswers(mark=step.rated_mark, at_least=step.rated_at_least)
-    return train_sft(**due.arguments, parent=due.start, preferred=preferred, rated=rated)
+    judged: dict[str, Any] = {}
+    if preferred or rated:
+        judged = {
+            "batches": training_batches(due.round, due.plan),
+            "annotator_kinds": due.plan.annotation.annotator_kinds,
+        }
+    return train_sft(**due.arguments, parent=due.start, preferred=preferred, rated=rated, **judged)
 
 
 def _pretrain(due: StepToRun) -> Run:
@@ -163,6 +170,8 @@ def require_steps(project: Project, plan: RoundPlan) -> None:
 def _require_rows(project: Project, step: PolicyStep, config: LanguageModelConfig) -> None:
     if step.recipe == "pretrain" or config.data.texts_share:
         require_training_texts(project, gettext("leave the step out, or take no texts (data.texts_share=0)"))
+    if step.rated_mark:
+        require_known_mark(project, step.rated_mark)
     judged = step.preferred_at_least is not None or step.rated_at_least is not None
     if step.recipe == "sft" and not judged and not has_training_demonstrations(project):
         raise RoundRefused(

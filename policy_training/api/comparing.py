@@ -1,13 +1,16 @@
 """Policies compared, for programs."""
 
-from typing import Any
+from typing import Any, get_args
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from policy_training.access import access_comparison
 from policy_training.comparing.actions import compare_policies, evaluate_along_run
 from policy_training.comparing.forms import AlongRunForm, CompareForm
+from policy_training.comparing.presentation import VerdictKind, Verdicts, comparison_rows
 from policy_training.models import PolicyComparison
 from runs.access import access_run
 from runs.api.option_forms import RunBody, asked_by_program
@@ -48,6 +51,70 @@ class PolicyComparisonSerializer(serializers.ModelSerializer[PolicyComparison]):
             "created_at",
         ]
         read_only_fields = fields
+
+
+class SharesSerializer(serializers.Serializer[Any]):
+    win = serializers.IntegerField()
+    tie = serializers.IntegerField()
+    lose = serializers.IntegerField()
+    unclear = serializers.IntegerField(help_text="What a judge answered without a verdict.")
+    share = serializers.FloatField(allow_null=True, help_text="Of wins, 0 to 1; a tie is half of one.")
+    low = serializers.FloatField(allow_null=True, help_text="Of its interval (95 percent), over prompts.")
+    high = serializers.FloatField(allow_null=True)
+
+
+class TagSharesSerializer(SharesSerializer):
+    tag = serializers.CharField()
+
+
+class VerdictsSerializer(SharesSerializer):
+    other = serializers.CharField(help_text="Its name in the report.")
+    by = serializers.ChoiceField(get_args(VerdictKind))
+    criterion = serializers.CharField(help_text="On which people compared; else empty.")
+    equal_answers = serializers.IntegerField(
+        allow_null=True, help_text="Pairs that people were not shown, both answers being the same."
+    )
+    tags = TagSharesSerializer(many=True)
+
+
+class OneComparisonSerializer(PolicyComparisonSerializer):
+    verdicts = serializers.SerializerMethodField(
+        help_text="As the page has them. Of a reward model and a judge they count prompts, of people judgments. Wins "
+        "are the policy's, of a training the checkpoint's."
+    )
+
+    class Meta(PolicyComparisonSerializer.Meta):
+        fields = [*PolicyComparisonSerializer.Meta.fields, "verdicts"]
+        read_only_fields = fields
+
+    @extend_schema_field(VerdictsSerializer(many=True))
+    def get_verdicts(self, comparison: PolicyComparison) -> Any:
+        found = [
+            {
+                **_shares(verdicts),
+                "other": row["name"],
+                "by": verdicts.kind,
+                "criterion": verdicts.criterion,
+                "equal_answers": row["equal_answers"] if verdicts.kind == "people" else None,
+                "tags": [{"tag": tag, **_shares(own)} for tag, own in verdicts.tags],
+            }
+            for row in comparison_rows(comparison)
+            for verdicts in row["verdicts"]
+        ]
+        return VerdictsSerializer(found, many=True).data
+
+
+def _shares(verdicts: Verdicts) -> dict[str, Any]:
+    low, high = verdicts.interval if verdicts.total else (None, None)
+    return {
+        "win": verdicts.win,
+        "tie": verdicts.tie,
+        "lose": verdicts.lose,
+        "unclear": verdicts.unclear,
+        "share": verdicts.share / 100 if verdicts.total else None,
+        "low": None if low is None else low / 100,
+        "high": None if high is None else high / 100,
+    }
 
 
 class ComparisonQuery(PageQuery):
@@ -98,6 +165,13 @@ class Comparisons(ProjectApiView):
         """Queue the comparison of a policy with others, by a reward model, a judge and people."""
         criteria = [find_criterion(self.project, name).pk for name in data["criteria"]]
         return compare_policies(**asked_by_program(self, CompareForm, data | {"criteria": criteria}))
+
+
+class OneComparison(ProjectApiView):
+    @operation(Capability.REVIEW, answers=OneComparisonSerializer)
+    def get(self, request: Request, pk: int) -> PolicyComparison:
+        """A comparison with the verdicts of its reward model, its judge and people."""
+        return access_comparison(self.project, pk)
 
 
 class AlongRun(ProjectApiView):

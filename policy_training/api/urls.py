@@ -32,6 +32,7 @@ project_urlpatterns = [
     path("policy-trainings/adopt", checkpoints.AdoptCheckpoint.as_view()),
     path("policy-comparisons", comparing.Comparisons.as_view()),
     path("policy-comparisons/along", comparing.AlongRun.as_view()),
+    path("policy-comparisons/<int:pk>", comparing.OneComparison.as_view()),
     path("policy-selections", selecting.Selections.as_view()),
     path("selected-policy", selecting.ProjectsSelectedPolicy.as_view()),
     path("ai-judgings", judging.AIJudgings.as_view()),

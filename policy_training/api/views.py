@@ -6,6 +6,8 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from annotation.batches.exclusion import find_batches
+from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training import actions
 from policy_training.access import access_policy
 from policy_training.api.reward_fields import (
@@ -124,6 +126,18 @@ class FineTuneBody(LanguageModelBody):
     put_first_by = serializers.CharField(
         max_length=40, required=False, help_text="... by this criterion; none: by any."
     )
+    batches = serializers.ListField(
+        child=serializers.CharField(max_length=120),
+        max_length=1000,
+        required=False,
+        help_text="Of such answers, by name; none: all batches that are not excluded.",
+    )
+    annotator_kinds = serializers.ListField(
+        child=serializers.ChoiceField(ANNOTATOR_KINDS),
+        min_length=1,
+        default=[PERSON],
+        help_text="Who judged such answers.",
+    )
 
 
 class PretrainBody(LanguageModelBody):
@@ -163,6 +177,10 @@ class FineTune(ProjectApiView):
         """Queue fine-tuning on the project's demonstrations."""
         if "put_first_by" in data:
             data = data | {"put_first_by": find_criterion(self.project, data["put_first_by"]).pk}
+        if "batches" in data:
+            data = data | {
+                "batches": [batch.pk for batch in find_batches(self.project, data["batches"]) or []]
+            }
         return actions.train_sft(**asked_by_program(self, FineTuneForm, data))
 
 

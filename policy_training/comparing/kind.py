@@ -1,5 +1,6 @@
 """The run kind of policies beside each other: answers, scores, verdicts, and batches that people compare them in."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from workspace.models import Criterion
 from workspace.naming import unique_name
 
 REFERENCE = "reference"  # demonstrations: what people wrote
+# Of an other in a comparison's report: how many pairs nobody was shown, since both answers are the same.
+EQUAL_ANSWERS = "equal_answers"
 
 
 def given_answers(
@@ -87,6 +90,13 @@ def _save(run: Run, result: Mapping[str, Any]) -> None:
     if PolicyComparison.objects.filter(produced_by=run).exists():
         return
     parameters = run.parameters
+    tasks: list[NewTask] = []
+    report = dict(result)
+    if parameters["criteria"]:
+        tasks, equal = _tasks(run)
+        report["others"] = [
+            {**other, EQUAL_ANSWERS: equal[other["name"]]} for other in result.get("others", [])
+        ]
     comparison = PolicyComparison.objects.create(
         project=run.project,
         policy_id=parameters["policy"],
@@ -94,38 +104,35 @@ def _save(run: Run, result: Mapping[str, Any]) -> None:
         prompt_set=parameters["prompt_set"],
         of_run_id=parameters.get("of_run"),
         produced_by=run,
-        report=dict(result),
+        report=report,
     )
-    if parameters["criteria"]:
-        tasks = _tasks(run)
+    if tasks:
         for criterion in Criterion.objects.filter(project=run.project, pk__in=parameters["criteria"]):
-            comparison.batches.add(_batch(run, criterion, tasks)) if tasks else None
+            comparison.batches.add(_batch(run, criterion, tasks))
 
 
-def _tasks(run: Run) -> list[NewTask]:
-    """Of each other the pairs of answers that differ."""
+def _tasks(run: Run) -> tuple[list[NewTask], Counter[str]]:
+    """Of each other the pairs of answers that differ; and by its name how many do not."""
     prompts = _prompts(run)
     policy = Policy.objects.select_related("source").get(pk=run.parameters["policy"])
     own = _responses(run, prompts, -1, policy.source)
-    tasks = []
+    tasks: list[NewTask] = []
+    equal: Counter[str] = Counter()
     for number, other in enumerate(run.parameters["others"]):
         if other["kind"] == "policy":
             source = Policy.objects.select_related("source").get(pk=other["policy"]).source
             theirs = _responses(run, prompts, number, source)
         else:
             theirs = _given_responses(run, prompts, other)
-        tasks += [
-            NewTask(
-                prompt=prompt,
-                responses=[own[prompt.pk], theirs[prompt.pk]],
-                purpose=Task.Purpose.HEAD_TO_HEAD,
-            )
-            for prompt in prompts
-            if prompt.pk in own
-            and prompt.pk in theirs
-            and answer_key(own[prompt.pk].answer) != answer_key(theirs[prompt.pk].answer)
-        ]
-    return tasks
+        for prompt in prompts:
+            if prompt.pk not in own or prompt.pk not in theirs:
+                continue
+            pair = [own[prompt.pk], theirs[prompt.pk]]
+            if len({answer_key(response.answer) for response in pair}) == 1:
+                equal[other["name"]] += 1
+            else:
+                tasks.append(NewTask(prompt=prompt, responses=pair, purpose=Task.Purpose.HEAD_TO_HEAD))
+    return tasks, equal
 
 
 def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source) -> dict[int, Response]:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from django.utils.translation import gettext
 
 from annotation.models import Batch, Judgment, Source, TaskResponse
 from learning.interface.proportions import clustered_interval, wilson_interval
+from policy_training.comparing.kind import EQUAL_ANSWERS
 from policy_training.models import PolicyComparison
 from runs.line_pictures import LinePicture, line_picture
 from workspace.models import User
@@ -18,6 +19,7 @@ from workspace.models import User
 WIDTH, HEIGHT = 100.0, 60.0
 JUDGMENTS_AT_ONCE = 2000  # in memory; all are counted
 
+VerdictKind = Literal["reward_model", "judge", "people"]
 Said = dict[int, Counter[str]]  # of each prompt how often people said win, tie and lose
 
 
@@ -26,6 +28,8 @@ class Verdicts:
     """Of prompts (or of people's judgments) won, tied and lost; places are of a picture 100 wide."""
 
     by: str
+    kind: VerdictKind = "people"
+    criterion: str = ""  # people's
     win: int
     tie: int
     lose: int
@@ -81,6 +85,8 @@ class Verdicts:
         """The other's wins."""
         return Verdicts(
             by=self.by,
+            kind=self.kind,
+            criterion=self.criterion,
             win=self.lose,
             tie=self.tie,
             lose=self.win,
@@ -90,11 +96,12 @@ class Verdicts:
         )
 
 
-def _verdicts(by: str, counts: Mapping[str, Any] | None) -> Verdicts | None:
+def _verdicts(by: str, kind: VerdictKind, counts: Mapping[str, Any] | None) -> Verdicts | None:
     if not counts:
         return None
     return Verdicts(
         by=by,
+        kind=kind,
         win=int(counts["win"]),
         tie=int(counts["tie"]),
         lose=int(counts["lose"]),
@@ -102,15 +109,18 @@ def _verdicts(by: str, counts: Mapping[str, Any] | None) -> Verdicts | None:
         tags=[
             (tag, found)
             for tag, own in sorted((counts.get("by_tag") or {}).items())
-            if (found := _verdicts(by, own)) is not None
+            if (found := _verdicts(by, kind, own)) is not None
         ],
     )
 
 
-def _said_by_people(by: str, said: Said, tags: Sequence[tuple[str, Verdicts]] = ()) -> Verdicts:
+def _said_by_people(
+    by: str, said: Said, criterion: str = "", tags: Sequence[tuple[str, Verdicts]] = ()
+) -> Verdicts:
     counts = sum(said.values(), Counter[str]())
     return Verdicts(
         by=by,
+        criterion=criterion,
         win=counts["win"],
         tie=counts["tie"],
         lose=counts["lose"],
@@ -149,6 +159,7 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
         (name, criterion): _said_by_people(
             gettext("people, on %(criterion)s") % {"criterion": criterion},
             said,
+            criterion,
             [
                 (tag, _said_by_people("", of_tag))
                 for tag, of_tag in sorted(by_tag.get((name, criterion), {}).items())
@@ -182,14 +193,15 @@ def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, t
 
 def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
     """One for each other: its name, its figures, and verdicts by reward, judge and people. Of a training the wins are
-    the checkpoint's, else the policy's.
+    the checkpoint's, else the policy's. `equal_answers`: how many pairs nobody was shown, the answers being the same;
+    None where no people compare, or nobody counted.
     """
     people = people_verdicts(comparison) if comparison.of_run_id is None else {}
     rows = []
     for other in comparison.report.get("others", []):
         found = [
-            _verdicts(gettext("reward model"), other.get("by_reward")),
-            _verdicts(gettext("judge"), other.get("by_judge")),
+            _verdicts(gettext("reward model"), "reward_model", other.get("by_reward")),
+            _verdicts(gettext("judge"), "judge", other.get("by_judge")),
             *(own for (name, _), own in sorted(people.items()) if name == other["name"]),
         ]
         verdicts = [one for one in found if one is not None]
@@ -203,6 +215,7 @@ def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
                 "kl": other.get("kl"),
                 "prompts": other["prompts"],
                 "difference": other.get("difference"),
+                "equal_answers": other.get(EQUAL_ANSWERS),
                 "verdicts": verdicts,
             }
         )

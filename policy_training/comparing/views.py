@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpResponse
+from django.shortcuts import render
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
+from policy_training.access import access_comparison
 from policy_training.comparing.actions import compare_policies, evaluate_along_run
 from policy_training.comparing.forms import AlongRunForm, CompareForm, preview_comparison
 from policy_training.comparing.presentation import along_pictures, comparison_rows
-from policy_training.models import PolicyComparison
 from runs.access import access_run
 from runs.models import Run
 from runs.option_forms.pages import run_form_page
@@ -56,12 +56,7 @@ def along(request: ProjectRequest, run: int) -> HttpResponse:
 @never_cache
 @project_view(Capability.REVIEW)
 def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
-    rows = PolicyComparison.objects.filter(project=request.project)
-    found = get_object_or_404(
-        rows.select_related("policy__source", "reward_model", "of_run", "produced_by"), pk=pk
-    )
-    if not isinstance(found.report.get("others"), list):
-        raise Http404("No such comparison.")
+    found = access_comparison(request.project, pk)
     compared = comparison_rows(found)
     context = {
         "comparison": found,

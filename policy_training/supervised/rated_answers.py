@@ -4,23 +4,17 @@ Source of the practice: FeedME (OpenAI, Model index for researchers): supervised
 demonstrations and on model samples that labellers rated 7 of 7 in overall quality.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext
 
-from annotation.datasets.supply import TRAINING_PURPOSES
-from annotation.importing.usage import mark_judgments_used
-from annotation.preferences.rated_comparisons import counts
-from annotation.record_columns import judgment_rows
+from annotation.models import Judgment
 from learning.interface.record_rows import DemonstrationRow
-from learning.interface.vocabulary import PERSON
+from policy_training.supervised.judged_answers import JudgmentChoice, answers_as_demonstrations
+from workspace.asked import LIKERT, YES_NO
 from workspace.errors import ActionError
 from workspace.models import Project
-
-# Whose ratings count.
-_SELECTION: dict[str, Any] = {"purposes": TRAINING_PURPOSES, "annotator_kinds": (PERSON,)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,34 +25,28 @@ class RatedAnswers:
     at_least: float
 
 
-def rated_rows(project: Project, asked: RatedAnswers) -> Iterator[DemonstrationRow]:
+def rated_rows(
+    project: Project, asked: RatedAnswers, of: JudgmentChoice | None = None
+) -> Iterator[DemonstrationRow]:
     """DEMONSTRATIONS rows, each answer once, in the order of the tasks; marks of answers alone and beside others.
 
-    Judgments of people on normal tasks that count. An answer that was cut off at the sampler's limit is left out: it
-    would teach never to end. Holds a number for each rated answer, not the texts.
+    `of` (None: by people, of all batches): whose ratings, among those that count. An answer that was cut off at the
+    sampler's limit is left out. Holds a number for each rated answer, not the texts.
     """
+    of = of or JudgmentChoice()
     chosen = {
-        response for response, (total, n) in _sums(project, asked.mark).items() if total / n >= asked.at_least
+        response
+        for response, (total, n) in _sums(project, asked.mark, of).items()
+        if total / n >= asked.at_least
     }
-    for judgment in _judgments(project):
-        for response in judgment["responses"]:
-            if response["response_id"] not in chosen:
-                continue
-            chosen.discard(response["response_id"])
-            if response["ended"] is not False:
-                yield {
-                    "prompt_id": judgment["prompt_id"],
-                    "prompt": judgment["prompt"],
-                    "response": response["text"],
-                    "author": None,
-                    "split": judgment["split"],
-                    "turns": response.get("turns"),
-                }
+    return answers_as_demonstrations(of.judgments(project), chosen)
 
 
-def require_rated_answers(project: Project, asked: RatedAnswers) -> list[DemonstrationRow]:
+def require_rated_answers(
+    project: Project, asked: RatedAnswers, of: JudgmentChoice | None = None
+) -> list[DemonstrationRow]:
     """The same as a list. Raises ActionError when there is none."""
-    rows = list(rated_rows(project, asked))
+    rows = list(rated_rows(project, asked, of))
     if not rows:
         raise ActionError(
             gettext(
@@ -71,20 +59,33 @@ def require_rated_answers(project: Project, asked: RatedAnswers) -> list[Demonst
     return rows
 
 
-def _judgments(project: Project) -> Iterator[Mapping[str, Any]]:
-    return judgment_rows(project, **_SELECTION)
+def require_known_mark(project: Project, mark: str) -> None:
+    """Raises ActionError for a mark that is no number, or that no annotator is asked for and no judgment has."""
+    latest = project.question_settings.latest_version()
+    asked = {found.name: found.kind for found in latest.asks.marks} if latest is not None else {}
+    if mark in asked:
+        if asked[mark] not in (LIKERT, YES_NO):
+            raise ActionError(
+                gettext("The mark “%(mark)s” has no points: name one of a scale, or of yes and no.")
+                % {"mark": mark},
+                code="no_such_mark",
+            )
+        return
+    given = Judgment.objects.of_project(project).exclude(marks={}).values_list("marks", flat=True)
+    if not any(mark in marks for of_judgment in given.iterator() for marks in of_judgment.values()):
+        known = ", ".join(name for name, kind in asked.items() if kind in (LIKERT, YES_NO)) or "–"
+        raise ActionError(
+            gettext(
+                "Nobody is asked for the mark “%(mark)s”, and no judgment has it. Marks that are asked for: %(known)s."
+            )
+            % {"mark": mark, "known": known},
+            code="no_such_mark",
+        )
 
 
-def mark_ratings_used(project: Project, used_for: str) -> None:
-    """The imports that the rated rows come from can no longer be taken back."""
-    mark_judgments_used(project, used_for, **_SELECTION)
-
-
-def _sums(project: Project, mark: str) -> dict[str, tuple[float, int]]:
+def _sums(project: Project, mark: str, of: JudgmentChoice) -> dict[str, tuple[float, int]]:
     sums: dict[str, tuple[float, int]] = {}
-    for judgment in _judgments(project):
-        if not counts(judgment):
-            continue
+    for judgment in of.judgments(project):
         for response in judgment["responses"]:
             value = response["marks"].get(mark)
             if value is not None:

@@ -180,7 +180,7 @@ class RoundValues(TrainedMixtureBody):
         child=serializers.IntegerField(**KEY),
         max_length=1000,
         required=False,
-        help_text="From which the reward model learns, beside the round's own; none: from all.",
+        help_text="From which reward model and policy learn, beside the round's own; none: from all.",
     )
     overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, required=False)
     quota = serializers.IntegerField(required=False, **POSITIVE)

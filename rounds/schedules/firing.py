@@ -15,12 +15,13 @@ from django.db.models import F
 from learning.interface.options import UserError
 from learning.interface.text import replace_unstorable_characters
 from policy_training.models import Policy
-from rounds.actions import start_round
+from rounds.actions import start_round_of_asked_servers
 from rounds.errors import RoundRefused
 from rounds.models import Round, Schedule, ScheduleFiring
 from rounds.plans import RoundPlan, load_plan
 from rounds.schedules.due import Due, find_due
 from rounds.schedules.wording import describe_trigger
+from rounds.servers import require_servers
 from rounds.starting_models import start_by_rule
 from workspace.actions import record_audit
 from workspace.database import database_now
@@ -63,9 +64,37 @@ def _has_something_to_do(schedule: Schedule, now: datetime) -> bool:
     return waiting.exists() and not schedule.project.rounds.open().exists()
 
 
-@transaction.atomic
 def fire_schedule(pk: int, now: datetime) -> bool:
-    """Look at one schedule once, under its lock; whether anything changed."""
+    """Look at one schedule once, under its lock; whether anything changed.
+
+    The model servers of its plan are asked before: one that is away takes seconds, in which nobody could write on
+    SQLite.
+    """
+    schedule = Schedule.objects.active().select_related("project", "start_policy").filter(pk=pk).first()
+    if schedule is None:
+        return False
+    may_start = not schedule.project.rounds.open().exists()
+    refusal = _refusal_of_servers(schedule) if may_start else None
+    return _fire_locked(pk, now, may_start=may_start, refusal=refusal)
+
+
+def _refusal_of_servers(schedule: Schedule) -> RoundRefused | None:
+    """None too for a plan that cannot be read or has no start: starting the round says so."""
+    try:
+        plan = load_plan(schedule.plan)
+        start = start_of(schedule, plan)
+    except (ActionError, UserError):
+        return None
+    try:
+        require_servers(plan, start)
+    except RoundRefused as error:
+        return error
+    return None
+
+
+@transaction.atomic
+def _fire_locked(pk: int, now: datetime, *, may_start: bool, refusal: RoundRefused | None) -> bool:
+    """`may_start`: whether no round was open, so that servers were asked; `refusal`: what they said."""
     schedule = _lock(pk)
     if schedule is None:
         return False
@@ -75,9 +104,9 @@ def fire_schedule(pk: int, now: datetime) -> bool:
         firing = _record_due(schedule, firing, due)
     if firing is None:
         return False
-    if schedule.project.rounds.open().exists():
+    if not may_start or schedule.project.rounds.open().exists():
         return due is not None
-    _start(schedule, firing, now)
+    _start(schedule, firing, now, refusal)
     return True
 
 
@@ -104,13 +133,17 @@ def _record_due(schedule: Schedule, waiting: ScheduleFiring | None, due: Due) ->
     return waiting
 
 
-def _start(schedule: Schedule, firing: ScheduleFiring, now: datetime) -> None:
+def _start(
+    schedule: Schedule, firing: ScheduleFiring, now: datetime, refusal_of_servers: RoundRefused | None
+) -> None:
     actor = schedule.created_by
     try:
         _require_manager(schedule, actor)
+        if refusal_of_servers is not None:
+            raise refusal_of_servers
         with transaction.atomic():
             plan = load_plan(schedule.plan)
-            round_ = start_round(
+            round_ = start_round_of_asked_servers(
                 actor=actor,
                 project=schedule.project,
                 criterion=schedule.criterion,

@@ -1,7 +1,5 @@
 """People compare; the stage ends at the quota, at the deadline or by a manager's button."""
 
-from django.db.models import Q
-
 from annotation.batches.actions import close_batch
 from annotation.batches.progress import batch_progress
 from annotation.datasets.supply import current_training_supply
@@ -11,6 +9,7 @@ from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan
 from rounds.stages.transitions import enter_stage
+from rounds.training_batches import training_batches
 from workspace.models import User
 
 
@@ -42,14 +41,6 @@ def round_training_supply(round_: Round, plan: RoundPlan) -> TrainingSupply:
         consensus=plan.consensus,
         batches=training_batches(round_, plan),
     )
-
-
-def training_batches(round_: Round, plan: RoundPlan) -> list[Batch] | None:
-    """The batches the plan names and the round's own; None: all."""
-    if not plan.batches:
-        return None
-    of_round = Q(round_number=round_.number) | Q(name__in=plan.batches)
-    return list(Batch.objects.for_datasets(round_.project).filter(of_round).order_by("pk"))
 
 
 def missing_judgments_message(round_: Round) -> str:

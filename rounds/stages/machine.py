@@ -49,12 +49,15 @@ def advance_round(pk: int) -> bool:
     stage_before = round_.stage
     try:
         prepare = PREPARATIONS.get(Stage(stage_before))
-        if prepare is not None:
-            prepare(round_)
+        prepared = prepare(round_) if prepare is not None else {}
         with transaction.atomic():
             round_ = lock_round(pk)
+            if round_.stage != stage_before:
+                return (
+                    False  # another worker was faster, and this is no preparation of the stage it is at now
+                )
             advance = STAGE_HANDLERS.get(Stage(round_.stage))
-            return advance(round_, load_plan(round_.plan)) if advance else False
+            return advance(round_, load_plan(round_.plan), **prepared) if advance else False
     except (ActionError, UserError, OSError) as error:
         with transaction.atomic():
             locked = lock_round(pk)

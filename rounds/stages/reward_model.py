@@ -1,5 +1,8 @@
 """A reward model is trained on all judgments so far, frozen as a dataset."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from annotation.datasets.actions import freeze_dataset
 from annotation.datasets.supply import TRAINING_PURPOSES
 from annotation.models import PreferenceDataset
@@ -8,7 +11,6 @@ from rewardmodel.actions import train_reward_model
 from rewardmodel.models import RewardModel
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan
-from rounds.stages.annotating import training_batches
 from rounds.stages.transitions import (
     all_done,
     attach_run,
@@ -17,16 +19,18 @@ from rounds.stages.transitions import (
     stage_runs,
 )
 from rounds.starting_models import reward_model_base
+from rounds.training_batches import training_batches
 from runs.actions import clone_run
 from workspace.errors import ActionError
 from workspace.naming import unique_name
 
 
-def freeze_missing_dataset(round_: Round) -> None:
+def freeze_missing_dataset(round_: Round) -> Mapping[str, Any]:
     """Writing the files takes a while and needs no lock; the dataset's name makes it once."""
     if round_.dataset_id is None:
         dataset = freeze_round_dataset(round_)
         Round.objects.filter(pk=round_.pk, dataset__isnull=True).update(dataset=dataset)
+    return {}
 
 
 def freeze_round_dataset(round_: Round) -> PreferenceDataset:

@@ -1,5 +1,6 @@
 """The reward model scores this round's responses, so that people can see how far it agrees with them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,9 @@ from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage, require_mixtures
 from rounds.lengths import require_lengths
 from rounds.models import Round, Schedule, Stage
+from rounds.named_rows import require_named_rows
 from rounds.plans import RoundPlan, load_plan, plan_to_dict
+from rounds.servers import require_servers, servers_of
 from rounds.stages.transitions import (
     all_done,
     attach_run,
@@ -28,7 +31,32 @@ from rounds.step_runs import require_steps
 from workspace.models import User
 
 
-def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
+def ask_servers_of_next_round(round_: Round) -> Mapping[str, Any]:
+    """Why a model server refuses the round after this one, "" where none does: asked when this one is over, and before
+    it is locked, since a server may take seconds to answer. Nothing while it goes on.
+    """
+    plan = load_plan(round_.plan)
+    if not (_goes_on(round_, plan) and all_done(stage_runs(round_, Stage.SCORING))):
+        return {}
+    try:
+        require_servers_of_next_round(round_)
+    except RoundRefused as error:
+        return {"refusal_of_servers": error.message}
+    return {"refusal_of_servers": ""}
+
+
+def require_servers_of_next_round(round_: Round) -> None:
+    """Asks them, outside of a transaction. Raises RoundRefused, as rounds.servers.require_servers."""
+    plan = load_plan(round_.plan)
+    require_servers(plan, start_by_rule(round_.project, plan, round_.new_policy)[0])
+
+
+def _goes_on(round_: Round, plan: RoundPlan) -> bool:
+    return plan.continue_automatically and not Schedule.objects.takes_over(round_.project)
+
+
+def advance_scoring(round_: Round, plan: RoundPlan, *, refusal_of_servers: str | None = None) -> bool:
+    """`refusal_of_servers`: see ask_servers_of_next_round; None: they were not asked."""
     runs = stage_runs(round_, Stage.SCORING)
     if not runs:
         assert round_.reward_model is not None
@@ -48,9 +76,13 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
     require_none_unsuccessful(runs)
     if not all_done(runs):
         return False
-    goes_on = plan.continue_automatically and not Schedule.objects.takes_over(round_.project)
+    goes_on = _goes_on(round_, plan)
     refusal = ""
-    if goes_on:
+    if goes_on and refusal_of_servers is None and servers_of(plan, None):
+        return False  # its runs have ended since the unlocked look; the next call asks
+    if goes_on and refusal_of_servers:
+        refusal = f"; the next round was not opened: {refusal_of_servers}"
+    elif goes_on:
         try:
             _require_next(round_, plan)
         except RoundRefused as error:
@@ -65,6 +97,7 @@ def advance_scoring(round_: Round, plan: RoundPlan) -> bool:
 def _require_next(round_: Round, plan: RoundPlan) -> None:
     """Raises RoundRefused where a round with the same plan would be refused at its start."""
     start, _ = start_by_rule(round_.project, plan, round_.new_policy)
+    require_named_rows(round_.project, plan)
     require_lengths(project=round_.project, criterion=round_.criterion, start_policy=start, plan=plan)
     require_mixtures(round_.project, start, _compared_with(round_, start), plan)
     require_steps(round_.project, plan)

@@ -96,7 +96,8 @@ from roundtable.client.resources.policies import (
     ListPoliciesQuery, ListPoliciesIdBenchmarksQuery, ListPoliciesIdEvaluationsQuery,
 )  # fmt: skip
 from roundtable.client.resources.policy_comparisons import (
-    AlongBodyRequest, CompareBodyRequest, PolicyComparison, ListPolicyComparisonsQuery,
+    AlongBodyRequest, CompareBodyRequest, OneComparison, PolicyComparison, TagShares, Verdicts,
+    ListPolicyComparisonsQuery,
 )  # fmt: skip
 from roundtable.client.resources.policy_selections import (
     PolicySelection, SelectBodyRequest, ListPolicySelectionsQuery,
@@ -217,9 +218,9 @@ __all__ = [
     "NewProjectRequest", "NewPromptRowRequest", "NewPromptsRequest", "NewPushRequest", "NewQuestionRequest",
     "NewQuestionSettingsRequest", "NewResponseRowRequest", "NewResponsesRequest", "NewScheduleRequest",
     "NewSideRequest", "NewTasksRequest", "NewTrainingRequest", "NewUploadRequest", "NewWebhook",
-    "NewWebhookRequest", "NewWritingWorkRequest", "OneBatch", "OneConversation", "OneMoreRequest",
-    "OneMoreRule", "OnePolicy", "OneRewardModel", "OneRound", "OneRun", "OneSchedule", "OneTaskQuality",
-    "OneText", "OneWritingWork", "OpenLiveBatch", "OpenTurn", "OptOuts", "OwnConversation",
+    "NewWebhookRequest", "NewWritingWorkRequest", "OneBatch", "OneComparison", "OneConversation",
+    "OneMoreRequest", "OneMoreRule", "OnePolicy", "OneRewardModel", "OneRound", "OneRun", "OneSchedule",
+    "OneTaskQuality", "OneText", "OneWritingWork", "OpenLiveBatch", "OpenTurn", "OptOuts", "OwnConversation",
     "OwnConversationRow", "OwnJudgment", "OwnQuestion", "OwnReturned", "OwnStanding", "OwnText", "OwnTextRow",
     "OwnVersion", "PPOBodyRequest", "PairConsensus", "PatchedChangedAudienceRequest",
     "PatchedChangedBatchRequest", "PatchedChangedChecksRequest", "PatchedChangedMemberRequest",
@@ -236,10 +237,10 @@ __all__ = [
     "SampleBodyRequest", "Schedule", "ScoringModel", "SelectBodyRequest", "SelectedPolicy",
     "SentMessageRequest", "SentText", "SentTextRequest", "Serving", "ShareOfSetRequest", "ShownResponse",
     "Side", "Skip", "SkippedRequest", "Source", "StageEntry", "StandingRequest", "StepValuesRequest",
-    "StoredJudgment", "StuckTask", "Submitted", "SubmittedJudgmentRequest", "TakenBack", "Task",
+    "StoredJudgment", "StuckTask", "Submitted", "SubmittedJudgmentRequest", "TagShares", "TakenBack", "Task",
     "TaskQuality", "TaskRowRequest", "TaskToDecide", "Text", "TextCounts", "TextReview", "TextVersion",
     "TextsInTemplateRequest", "TextsToScoreRequest", "Throughput", "ToConfirm", "ToTalk", "Token",
-    "TrainBodyRequest", "Training", "TrainingTold", "Upload", "UploadSettingsRequest",
+    "TrainBodyRequest", "Training", "TrainingTold", "Upload", "UploadSettingsRequest", "Verdicts",
     "VersionToConfirmRequest", "Webhook", "WhyGivenBackRequest", "Work", "WorkToWrite", "WriterCounts",
     "WritingWork", "WrittenAnswer", "WrittenDraftRequest",
 ]  # fmt: skip

@@ -31,7 +31,7 @@ from annotation.writing.works import open_work
 from events.actions import create_webhook
 from events.models import Delivery
 from events.publishing import publish_events
-from policy_training.models import Policy
+from policy_training.models import Policy, PolicyComparison
 from policy_training.selecting.actions import pin_policy
 from rewardmodel.models import RewardModel, Serving
 from rounds.models import Round, ScheduleFiring
@@ -284,6 +284,14 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
         project=project, name="next", artifact=artifact("policy", "next"), source=other, parent=base
     )
     pin_policy(actor=manager, project=project, policy=base)
+    comparison = PolicyComparison.objects.create(
+        project=project,
+        policy=base,
+        reward_model=reward_model,
+        prompt_set=prompt_set.name,
+        produced_by=done,
+        report={"others": []},
+    )
     plan = preset_plan("tiny")
     round_ = Round.objects.create(
         project=project,
@@ -327,6 +335,7 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
         "failed_run": failed.pk,
         "paused_run": paused.pk,
         "policy": base.pk,
+        "comparison": comparison.pk,
         "reward_model": reward_model.pk,
         "served_model": served_model.pk,
         "round": round_.number,

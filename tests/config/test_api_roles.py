@@ -318,6 +318,7 @@ TABLE = [
     row("GET", f"{P}/policies/{{policy}}/evaluations", REVIEWERS),
     row("POST", f"{P}/policies/{{policy}}/evaluations", MANAGERS, SCORED),
     row("GET", f"{P}/policy-comparisons", REVIEWERS),
+    row("GET", f"{P}/policy-comparisons/{{comparison}}", REVIEWERS),
     # No such models: refused after the caller was let in.
     row("POST", f"{P}/policy-comparisons", MANAGERS, COMPARED | {"policy": 999_999}, 400),
     row("POST", f"{P}/policy-comparisons/along", MANAGERS, COMPARED | {"run": "{run}"}, 400),

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from policy_training.dpo.actions import dpo_config
 from policy_training.models import BenchmarkFile
+from policy_training.supervised.preferred_answers import PreferredAnswers
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
 from tests.policy_training.test_rewarded_site import prompt_set  # noqa: F401
@@ -38,7 +39,7 @@ REWARDED = ("start", "reward_model", "prompt_set")
 JUDGED = {"preset": "tiny", "name": "new"}
 ON_JUDGMENTS = {"config": dpo_config("tiny"), "name": "new"}
 ACTIONS = {
-    "train_sft": (PLAIN, ("parent",)),
+    "train_sft": (PLAIN | {"preferred": PreferredAnswers(at_least=0.5)}, ("parent", "batches")),
     "pretrain": (PLAIN | {"data": "demonstrations"}, ("parent",)),
     "sample_responses": ({"config": {}, "id_prefix": "x-"}, ("policy", "prompts")),
     "sample_tasks": ({"config": {}}, ("policies", "prompt_set", "criterion")),

@@ -61,7 +61,26 @@ def test_a_run_learns_from_them_without_any_demonstration(project, max_, rated):
         SFT.build_inputs(none)
 
 
-def test_the_command_and_the_page_ask_for_them(project, max_, client):
+def test_a_mark_that_nobody_gives_is_refused_when_it_is_asked_for(project, max_, client, rated):
+    """Not when a worker has come to it; marks that annotators are asked for may come yet."""
+    asked = {"actor": max_, "project": project, "config": language_model_config("tiny", []), "name": "fine"}
+    with pytest.raises(ActionError, match=r"Nobody is asked for the mark “overal”.* asked for: –"):
+        train_sft(**asked, rated=RatedAnswers(mark="overal", at_least=5))
+    settings = project.question_settings.latest_version()
+    marks = [
+        {"name": "harm", "label": "Harmful", "kind": "yes_no"},
+        {"name": "why", "label": "Why", "kind": "text"},
+    ]
+    type(settings).objects.filter(pk=settings.pk).update(asked={"marks": marks})
+    with pytest.raises(ActionError, match="“why” has no points"):
+        train_sft(**asked, rated=RatedAnswers(mark="why", at_least=5))
+    with pytest.raises(ActionError, match="asked for: harm"):
+        train_sft(**asked, rated=RatedAnswers(mark="overal", at_least=5))
+    assert not Run.objects.exists()
+    assert train_sft(**asked, rated=RatedAnswers(mark="harm", at_least=1))
+
+
+def test_the_command_and_the_page_ask_for_them(project, max_, client, rated):
     call_command("fine_tune", project.slug, "fine", "--rated", "overall", "6")
     assert Run.objects.get().parameters["rated"] == {"mark": "overall", "at_least": 6.0}
     with pytest.raises(CommandError, match="the second is a number"):

@@ -9,7 +9,8 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.models import Source
+from annotation.batches.actions import create_batch
+from annotation.models import Batch, Source
 from learning.interface.options import UserError
 from policy_training.mixtures.options import PromptMixture, SetShare
 from policy_training.models import Policy
@@ -18,7 +19,7 @@ from rounds.actions import end_annotation, retry_round, start_next_round
 from rounds.errors import RoundRefused
 from rounds.models import Round, Stage
 from rounds.plan_changes import with_steps
-from rounds.plans import load_plan, plan_to_dict, preset_plan, with_lengths
+from rounds.plans import load_plan, plan_to_dict, preset_plan, with_assignments, with_lengths
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import enter_stage
 from rounds.starting_models import first_policy
@@ -134,6 +135,7 @@ def test_each_step_starts_from_the_policy_of_the_one_before(at_policy, policy, m
     assert [start["source"]["path"] for start in starts] == folders[:-1]
     sft, best_of_n, dpo, gradient, ppo, last = runs
     assert sft.parameters["preferred"] == {"at_least": 0.5, "criterion": round_.criterion.name}
+    assert sft.parameters["judgments"] == {"batches": None, "annotator_kinds": ["person"]}
     older_folder = older.artifact.path
     assert [source["path"] for source in best_of_n.config["samplers"]] == [folders[1], older_folder]
     assert best_of_n.parameters["stored"]["policies"] and best_of_n.config["stored"]["use"]
@@ -165,6 +167,22 @@ def test_each_step_starts_from_the_policy_of_the_one_before(at_policy, policy, m
     assert "Reward on held-out prompts: 0.00 → 2.00" in page
     told = client.get(f"/api/v1/projects/kitchen/rounds/{round_.number}").json()
     assert [run["step"] for run in told["runs"] if run["stage"] == "policy"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_fine_tuning_learns_from_the_judgments_that_the_plan_names(at_policy, project, criterion, max_):
+    """A file of others' judgments is in the project, too, and the round's own batch always counts."""
+    create_batch(actor=max_, project=project, criterion=criterion, name="A file")
+    plan = chain(preset_plan("tiny"), [["sft", "preferred_at_least=0.5"]])
+    round_ = at_policy(plan)
+    plan = replace(
+        plan, batches=("Earlier",), annotation=replace(plan.annotation, annotator_kinds=("person", "ai"))
+    )
+    Round.objects.update(plan=plan_to_dict(plan))
+    assert advance_round(round_.pk)
+    judged = latest_run(round_).parameters["judgments"]
+    names = set(Batch.objects.filter(pk__in=judged["batches"]).values_list("name", flat=True))
+    assert names == {"Earlier", "Round 1"}
+    assert judged["annotator_kinds"] == ["person", "ai"]
 
 
 def test_a_failed_step_is_tried_again_and_the_ones_before_stay(at_policy, max_):
@@ -265,6 +283,16 @@ def test_what_a_step_needs_is_asked_before_people_judge(begin, project, policy, 
         begin(plan=chain(plan, [["best_of_n", "other_policies=nobody"]]))
     with pytest.raises(RoundRefused, match="texts"):
         begin(plan=chain(plan, [["pretrain"], ["ppo"]]))
+    with pytest.raises(RoundRefused, match="Step 1 .*mark “tone”"):
+        begin(plan=chain(plan, [["sft", "rated_mark=tone", "rated_at_least=5"]]))
+    with pytest.raises(RoundRefused, match="no batch named “Gone”"):
+        begin(plan=replace(plan, batches=("Gone",)))
+    for name, said in (("nobody", "no policy “nobody”"), ("base", "“base” has no critic")):
+        with pytest.raises(RoundRefused, match=said):
+            begin(plan=with_assignments(plan, [f"sampling.options.guidance.policy={name}"]))
+    for of_annotation in ("reserved_tasks_per_person=2", f'reserved_for=["{max_.username}"]'):
+        with pytest.raises(RoundRefused, match="belong together"):
+            begin(plan=with_assignments(plan, [f"annotation.{of_annotation}"]))
     longer = with_lengths(plan, max_prompt_tokens=99, max_response_tokens=33)
     with pytest.raises(RoundRefused, match="Step 1 .*other lengths"):
         begin(plan=with_steps(plan, [build_step("dpo", policy=longer.policy)]))

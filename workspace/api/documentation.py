@@ -1,29 +1,56 @@
 """The schema as an answer and as a page, which needs no other server."""
 
+import hashlib
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import get_language, override
 from django.views import View
-from drf_spectacular.views import SpectacularJSONAPIView
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from workspace.api.base import ApiView
+from workspace.api.operations import is_known
 
 
-class Schema(ApiView, SpectacularJSONAPIView):
+@cache
+def schema_in(language: str) -> tuple[bytes, str]:
+    """The schema as JSON, and its ETag. It depends on nothing but the code: a process makes it once a language, since
+    it takes seconds.
+    """
+    with override(language):
+        written = OpenApiJsonRenderer().render(SchemaGenerator().get_schema(request=None, public=True))
+    return written, f'"{hashlib.sha256(written).hexdigest()[:32]}"'
+
+
+class Schema(ApiView):
     """OpenAPI 3, for programs that make programs."""
 
     schema = None  # type: ignore[assignment]  # it does not tell of itself
-    renderer_classes = SpectacularJSONAPIView.renderer_classes
 
     def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
         # No operation: it belongs to no project and to everybody who is logged in.
         super(ApiView, self).initial(request, *args, **kwargs)
 
-    def get(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._get_schema_response(request)
+    def get(self, request: Request) -> HttpResponse | Response:
+        language = get_language() or settings.LANGUAGE_CODE
+        written, tag = schema_in(language)
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Content-Language": language}
+        answer: HttpResponse | Response
+        if is_known(request, tag):
+            answer = Response(status=304, headers=headers)
+        else:
+            headers["Content-Disposition"] = 'inline; filename="Roundtable.json"'
+            answer = HttpResponse(written, content_type=OpenApiJsonRenderer.media_type, headers=headers)
+        patch_vary_headers(answer, ["Accept-Language"])
+        return answer
 
 
 class Documentation(LoginRequiredMixin, View):

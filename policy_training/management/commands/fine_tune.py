@@ -5,6 +5,8 @@ import math
 from argparse import ArgumentParser
 from typing import Any
 
+from annotation.batches.exclusion import find_batches
+from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.actions import pretrain, train_sft
 from policy_training.management.language_models import add_language_model_arguments, language_model_options
 from policy_training.supervised.preferred_answers import PreferredAnswers
@@ -55,6 +57,19 @@ class Command(ProjectCommand):
             help="learn also from answers that at least this share (0.5: half) of those who compared them put first",
         )
         parser.add_argument("--put-first-by", metavar="CRITERION", help="by this criterion (default: by any)")
+        parser.add_argument(
+            "--batch",
+            action="append",
+            metavar="NAME",
+            help="rated or put first in this batch (repeatable; default: in any that is not excluded)",
+        )
+        parser.add_argument(
+            "--annotator-kinds",
+            nargs="+",
+            default=[PERSON],
+            choices=ANNOTATOR_KINDS,
+            help="by annotators of these kinds (default: person)",
+        )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         data = {
@@ -70,12 +85,24 @@ class Command(ProjectCommand):
         rated = _rated(options["rated"])
         preferred = _preferred(project, options["put_first"], options["put_first_by"])
         if options["pretrain"]:
-            for name, value in (("--rated", rated), ("--put-first", preferred)):
+            batches, kinds = options["batch"], options["annotator_kinds"]
+            for name, value in (
+                ("--rated", rated),
+                ("--put-first", preferred),
+                ("--batch", batches),
+                ("--annotator-kinds", None if kinds == [PERSON] else kinds),
+            ):
                 if value is not None:
                     raise ActionError(f"{name} is for fine-tuning: leave --pretrain out.", code="bad_option")
             run = pretrain(**arguments, data="demonstrations")
         else:
-            run = train_sft(**arguments, rated=rated, preferred=preferred)
+            run = train_sft(
+                **arguments,
+                rated=rated,
+                preferred=preferred,
+                batches=find_batches(project, options["batch"]),
+                annotator_kinds=options["annotator_kinds"],
+            )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
 
 

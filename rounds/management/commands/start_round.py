@@ -65,7 +65,7 @@ class Command(ProjectCommand):
             "--batch",
             action="append",
             metavar="NAME",
-            help="beside the round's own judgments the reward model learns from this batch's only (repeatable)",
+            help="beside the round's own judgments reward model and policy learn from this batch's only (repeatable)",
         )
         for use in (COMPARED, TRAINED):
             add_mixture_arguments(parser, use)

@@ -49,6 +49,8 @@ class FineTuneBodyRequest(TypedDict):
     rated_at_least: NotRequired[float]
     put_first: NotRequired[float]
     put_first_by: NotRequired[str]
+    batches: NotRequired[list[str]]
+    annotator_kinds: NotRequired[list[Literal["person", "simulated", "ai"]]]
 
 
 class ImportBodyRequest(TypedDict):

@@ -37,6 +37,19 @@ class CompareBodyRequest(TypedDict):
     overlap: NotRequired[int]
 
 
+class OneComparison(TypedDict):
+    id: int
+    policy: int
+    reward_model: int
+    prompt_set: str
+    of_run: int | None
+    run: int
+    batches: list[int]
+    report: Any
+    created_at: str
+    verdicts: list[Verdicts]
+
+
 class PolicyComparison(TypedDict):
     id: int
     policy: int
@@ -47,6 +60,32 @@ class PolicyComparison(TypedDict):
     batches: list[int]
     report: Any
     created_at: str
+
+
+class TagShares(TypedDict):
+    win: int
+    tie: int
+    lose: int
+    unclear: int
+    share: float | None
+    low: float | None
+    high: float | None
+    tag: str
+
+
+class Verdicts(TypedDict):
+    win: int
+    tie: int
+    lose: int
+    unclear: int
+    share: float | None
+    low: float | None
+    high: float | None
+    other: str
+    by: Literal["reward_model", "judge", "people"]
+    criterion: str
+    equal_answers: int | None
+    tags: list[TagShares]
 
 
 class ListPolicyComparisonsQuery(TypedDict):
@@ -85,6 +124,21 @@ class PolicyComparisonsResource(Resource):
                 {},
                 key=idempotency_key,
                 body=body,
+            ),
+        )
+
+    def get(self, id: int) -> OneComparison:
+        """A comparison with the verdicts of its reward model, its judge and people."""
+        return cast(
+            OneComparison,
+            self.perform(
+                Operation(
+                    "get_policy_comparisons_id",
+                    "GET",
+                    "/projects/{slug}/policy-comparisons/{id}",
+                    answer="json",
+                ),
+                {"id": id},
             ),
         )
 

@@ -165,6 +165,7 @@ def test_a_new_entry_works_without_a_change_of_the_script(
     page.keyboard.press("#")
     wait_for_another(page, first)
     wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
+    assert page.get_attribute(".task", "data-public-id") != first
 
 
 @pytest.mark.browser

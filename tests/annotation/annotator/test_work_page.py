@@ -129,13 +129,16 @@ def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
     assert tiers_to_labels(newest.order_shown, newest.tiers) == [["B"], ["A"]]
 
 
-def test_skipping_by_key_leaves_the_task_to_others(page, ada, make_batch, address, open_as):
+def test_skipping_by_key_leaves_the_task_to_others(page, ada, ruth, project, make_batch, address, open_as):
     make_batch(tasks=2)
     open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
     page.keyboard.press("s")
     wait_for_another(page, first)
-    wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
+    skipped = Assignment.objects.get(public_id=first)
+    wait_until(page, lambda: Assignment.objects.get(pk=skipped.pk).state == "skipped")
+    # The other one is on the screen.
+    assert claim_task(actor=ruth, project=project).task == skipped.task
 
 
 def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
@@ -349,6 +352,8 @@ def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, ada, make
     page.keyboard.press("Enter")
     wait_for_another(page, first)
     wait_until(page, lambda: Judgment.objects.count() == 1)
+    assert "csrftoken" in {cookie["name"] for cookie in page.context.cookies()}
+    assert page.is_hidden("#work-page-notice")
 
 
 @pytest.mark.parametrize("width", [1280, 1000, 800, 600, 320])

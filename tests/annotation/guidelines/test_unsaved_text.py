@@ -50,5 +50,8 @@ def test_text_that_the_server_did_not_save_is_still_asked_about_and_may_be_left(
     page.click(".nav-links >> text=People")
     page.click("text=Leave without saving")
     page.wait_for_url("**/people/")
+    assert [version.text for version in project.guidelines.order_by("-version")[:1]] == [
+        "Somebody was faster."
+    ]
     # The refusal (409) is an error on the console.
     page.complaints[:] = [words for words in page.complaints if "409" not in words]

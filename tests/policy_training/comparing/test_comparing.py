@@ -217,7 +217,31 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
     assert address in client.get(reverse("policies:policy", args=["kitchen", policy.pk])).content.decode()
     row = client.get(ADDRESS, {"policy": policy.pk}).json()["results"][0]
     assert row["batches"] == [batch.pk] and row["report"]["others"][0]["by_judge"]["unclear"] == 1
-    assert client.get(reverse("policies:comparison", args=["kitchen", 999])).status_code == 404
+    assert [other["equal_answers"] for other in comparison.report["others"]] == [2, 0, 0]
+    assert "2 pairs have the same answer twice" in text
+    told = client.get(f"{ADDRESS}/{comparison.pk}").json()["verdicts"]
+    assert [
+        (one["other"], one["by"], one["criterion"], one["win"], one["tie"], one["lose"], one["unclear"])
+        for one in told
+    ] == [
+        (name, by, criterion.name if by == "people" else "", *figures)
+        for name, rows_of_other in found.items()
+        for by, figures in zip(
+            ("reward_model", "judge", "people") if len(rows_of_other) == 3 else ("reward_model", "people"),
+            rows_of_other,
+            strict=True,
+        )
+    ]
+    assert [one["equal_answers"] for one in told if one["by"] == "people"] == [2, 0, 0]
+    # (2 + 0) / 3, Wilson 1927.
+    assert told[0]["share"] == pytest.approx(2 / 3)
+    assert (told[0]["low"], told[0]["high"]) == pytest.approx((0.2077, 0.9385), abs=1e-4)
+    assert [(own["tag"], own["win"]) for own in told[4]["tags"]] == [("even", 1), ("odd", 1)]
+    for absent in (
+        client.get(f"{ADDRESS}/999"),
+        client.get(reverse("policies:comparison", args=["kitchen", 999])),
+    ):
+        assert absent.status_code == 404
 
 
 def test_peoples_intervals_are_over_prompts_and_verdicts_over_their_number():

@@ -7,8 +7,8 @@ import pytest
 from annotation.batches.exclusion import exclude_batch
 from annotation.models import Batch
 from rounds.plans import load_plan, plan_to_dict
-from rounds.stages.annotating import training_batches
 from rounds.stages.scoring import plan_of_next_round
+from rounds.training_batches import training_batches
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
