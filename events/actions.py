@@ -174,7 +174,9 @@ def send_test(*, actor: User, webhook: Webhook) -> None:
 @transaction.atomic
 def try_now(*, actor: User, delivery: Delivery) -> Delivery:
     """Do not wait for the time of its next attempt. Raises WebhookConflict."""
-    locked = _lock_delivery(delivery, Delivery.State.WAITING, "It does not wait any more")
+    locked = _lock_delivery(
+        delivery, Delivery.State.WAITING, gettext("It does not wait any more: reload the page.")
+    )
     locked.next_attempt_at = database_now()
     locked.save(update_fields=["next_attempt_at"])
     _record(actor, "webhook.try_now", locked)
@@ -186,7 +188,9 @@ def give_up(*, actor: User, delivery: Delivery) -> Delivery:
     """A delivery that waits becomes a dead letter now, and the events behind it have their turn. Raises
     WebhookConflict.
     """
-    locked = _lock_delivery(delivery, Delivery.State.WAITING, "It does not wait any more")
+    locked = _lock_delivery(
+        delivery, Delivery.State.WAITING, gettext("It does not wait any more: reload the page.")
+    )
     _settle(locked, Delivery.State.DEAD)
     _record(actor, "webhook.give_up", locked)
     return locked
@@ -197,7 +201,9 @@ def resend(*, actor: User, delivery: Delivery) -> Delivery:
     """A dead letter is sent again, from now on as often as an event is; others do not wait for it. Raises
     WebhookConflict.
     """
-    locked = _lock_delivery(delivery, Delivery.State.DEAD, "It is no dead letter any more")
+    locked = _lock_delivery(
+        delivery, Delivery.State.DEAD, gettext("It is no dead letter any more: reload the page.")
+    )
     if not locked.webhook.is_on:
         raise WebhookConflict(
             gettext("The webhook is off: turn it on before you send anything again."), code="webhook_off"
@@ -233,7 +239,9 @@ def resend_all(*, actor: User, webhook: Webhook) -> int:
 @transaction.atomic
 def drop(*, actor: User, delivery: Delivery) -> Delivery:
     """A dead letter that nobody needs. Raises WebhookConflict."""
-    locked = _lock_delivery(delivery, Delivery.State.DEAD, "It is no dead letter any more")
+    locked = _lock_delivery(
+        delivery, Delivery.State.DEAD, gettext("It is no dead letter any more: reload the page.")
+    )
     _settle(locked, Delivery.State.DROPPED)
     _record(actor, "webhook.drop", locked)
     return locked
@@ -280,5 +288,5 @@ def _lock_delivery(delivery: Delivery, state: str, otherwise: str) -> Delivery:
     )
     locked.webhook = webhook
     if locked.state != state:
-        raise WebhookConflict(f"{otherwise}: reload the page.", code="delivery_settled")
+        raise WebhookConflict(otherwise, code="delivery_settled")
     return locked

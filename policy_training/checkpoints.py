@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.translation import gettext
+
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.models import Policy
@@ -25,20 +27,24 @@ def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name
     require_of_project(project, run)
     if run.kind not in (PPO.name, POLICY_GRADIENT.name):
         raise ActionError(
-            "Checkpoints of runs of PPO and of policy gradients can become policies, of others not.",
+            gettext("Checkpoints of runs of PPO and of policy gradients can become policies, of others not."),
             code="wrong_kind",
         )
     name = name.strip()
     if not name or len(name) > 120:
-        raise ActionError("A policy needs a name of at most 120 characters.", code="bad_name")
+        raise ActionError(gettext("A policy needs a name of at most 120 characters."), code="bad_name")
     require_unused_name(project, name)
     found = {checkpoint.step: checkpoint for checkpoint in checkpoints(run)}
     if step not in found:
         known = ", ".join(str(known) for known in sorted(found)) or "none"
-        raise ActionError(f"The run has no checkpoint of step {step}; it has {known}.", code="no_checkpoint")
+        raise ActionError(
+            gettext("The run has no checkpoint of step %(step)s; it has %(known)s.")
+            % {"step": step, "known": known},
+            code="no_checkpoint",
+        )
     start = Policy.objects.filter(project=project, pk=run.parameters.get("parent")).first()
     if start is None:
-        raise ActionError("The policy that the run started from is gone.", code="no_policy")
+        raise ActionError(gettext("The policy that the run started from is gone."), code="no_policy")
     config = AdoptConfig(
         checkpoint_path=str(found[step].path), policy=ModelSource(path=str(start.artifact.absolute_path))
     )

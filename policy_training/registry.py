@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.content.actions import get_or_create_source
 from annotation.datasets.descriptions import clean_card
@@ -69,4 +70,6 @@ def describe_policy(
 
 def require_unused_name(project: Project, name: str) -> None:
     if Policy.objects.filter(project=project, name=name).exists():
-        raise PolicyNameTaken(f"There is a policy named “{name}” already: choose another name.")
+        raise PolicyNameTaken(
+            gettext("There is a policy named “%(name)s” already: choose another name.") % {"name": name}
+        )

@@ -193,12 +193,12 @@ class RewardPartsFields(forms.Form):
         functions = [name for name in known_functions() if name in values["reward_functions"]]
         found: dict[str, Any] = {}
         if models:
-            weights = weights_for(len(models), values["further_weights"], "further reward models")
+            weights = weights_for(len(models), values["further_weights"], gettext("further reward models"))
             found["models"] = [
                 {"name": model.name, "weight": weight} for model, weight in zip(models, weights, strict=True)
             ]
         if functions:
-            weights = weights_for(len(functions), values["function_weights"], "reward functions")
+            weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
             found["functions"] = [
                 {"function": name, "weight": weight} for name, weight in zip(functions, weights, strict=True)
             ]
@@ -211,7 +211,8 @@ def weights_for(count: int, weights: Sequence[float], what: str) -> list[float]:
         return [1.0] * count
     if len(weights) != count:
         raise ActionError(
-            f"There are {count} {what} and {len(weights)} weights: give one each, or none.",
+            gettext("There are %(count)s %(what)s and %(weights)s weights: give one each, or none.")
+            % {"count": count, "what": what, "weights": len(weights)},
             code="bad_weights",
         )
     return list(weights)

@@ -186,11 +186,12 @@ def reopen_annotation(*, actor: User, round_: Round, quota: int | None = None) -
     """
     locked = _lock_at(round_, Stage.FAILED, Stage.ANNOTATING)
     if not can_reopen_annotation(locked):
-        why = "is at its annotation, and its batch is open"
+        sentence = gettext("%(round)s is at its annotation, and its batch is open.") % {"round": locked}
         if locked.stage == Stage.FAILED:
-            stage = Stage(locked.failed_stage).label.lower()
-            why = f"failed at “{stage}”, not on its judgments: try this stage again instead"
-        raise RoundRefused(f"{locked} {why}.", code="not_reopenable")
+            sentence = gettext(
+                "%(round)s failed at “%(stage)s”, not on its judgments: try this stage again instead."
+            ) % {"round": locked, "stage": Stage(locked.failed_stage).label}
+        raise RoundRefused(sentence, code="not_reopenable")
     if locked.batch is not None:
         reopen_batch(actor=actor, batch=locked.batch, quota=quota)
     enter_stage(

@@ -194,7 +194,12 @@ def keep_judgment(*, actor: User, returned: ReturnedJudgment, reason: str = "") 
 def _clean_remark(text: str, what: str, **how: Any) -> str:
     text = clean_text(text, what, **how).strip()
     if len(text) > MAX_REMARK_CHARACTERS:
-        raise InvalidDecision(f"{what} has {len(text):,} characters; at most {MAX_REMARK_CHARACTERS:,}.")
+        raise InvalidDecision(
+            gettext("%(what)s has %(text)s characters; at most %(max_remark_characters)s.")
+            % {"what": what, "text": f"{len(text):,}", "max_remark_characters": f"{MAX_REMARK_CHARACTERS:,}"}
+        )
     if not text and not how.get("allow_empty"):
-        raise InvalidDecision(f"{what} is empty: say in a sentence what to look at again.")
+        raise InvalidDecision(
+            gettext("%(what)s is empty: say in a sentence what to look at again.") % {"what": what}
+        )
     return text

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import F
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from annotation.errors import InvalidAssigning
 from annotation.models import Batch, BatchAudience, DailyLimit, MemberTag
@@ -24,6 +24,20 @@ MAX_PRIORITY = 2**31 - 1
 ANY, ALL = "any", "all"
 
 
+NO_NAME = {
+    "group": gettext_noop(
+        "“%(plain)s” is no name of a group: at most %(max_name_characters)s characters, no comma."
+    ),
+    "skill": gettext_noop(
+        "“%(plain)s” is no name of a skill: at most %(max_name_characters)s characters, no comma."
+    ),
+}
+TOO_MANY = {
+    "group": gettext_noop("At most %(max_names)s groups."),
+    "skill": gettext_noop("At most %(max_names)s skills."),
+}
+
+
 def clean_names(names: Iterable[str], what: str) -> list[str]:
     """Sorted, each once, in lower case: “Python ” and “python” are one. Raises InvalidAssigning."""
     found = set()
@@ -33,7 +47,7 @@ def clean_names(names: Iterable[str], what: str) -> list[str]:
             continue
         if len(plain) > MAX_NAME_CHARACTERS or "," in plain:
             raise InvalidAssigning(
-                f"“{plain[:60]}” is no name of a {what}: at most {MAX_NAME_CHARACTERS} characters, no comma.",
+                gettext(NO_NAME[what]) % {"plain": plain[:60], "max_name_characters": MAX_NAME_CHARACTERS},
                 fields={
                     f"{what}s": gettext("At most %(max_name_characters)s characters each")
                     % {"max_name_characters": MAX_NAME_CHARACTERS}
@@ -42,7 +56,7 @@ def clean_names(names: Iterable[str], what: str) -> list[str]:
         found.add(plain)
     if len(found) > MAX_NAMES:
         raise InvalidAssigning(
-            f"At most {MAX_NAMES} {what}s.",
+            gettext(TOO_MANY[what]) % {"max_names": MAX_NAMES},
             fields={f"{what}s": gettext("At most %(max_names)s") % {"max_names": MAX_NAMES}},
         )
     return sorted(found)

@@ -106,29 +106,36 @@ def create_batch(
 def _required_judgments(batch: Batch, task: NewTask) -> int:
     """How many judgments the task will require. Raises InvalidTask for one that does not fit its batch."""
     if task.purpose not in _PURPOSES:
-        raise InvalidTask(f"“{task.purpose}” is not a purpose of a task.")
+        raise InvalidTask(_("“%(purpose)s” is not a purpose of a task.") % {"purpose": task.purpose})
     if task.prompt.project_id != batch.project_id:
-        raise InvalidTask("The prompt belongs to another project.")
+        raise InvalidTask(_("The prompt belongs to another project."))
     count = len(task.responses)
     # A file's finished judgments may be of pairs, rankings and ratings; what is to be judged is of one kind.
     least = 2 if batch.kind == Batch.Kind.RANKING else batch.responses_per_task
     fits = (1 if comes_in(batch) else least) <= count <= batch.responses_per_task
     if not fits:
         raise InvalidTask(
-            f"The batch “{batch.name}” asks for {batch.responses_per_task} responses a task; this one has {count}."
+            _(
+                "The batch “%(name)s” asks for %(responses_per_task)s responses a task; this one has %(count)s."
+            )
+            % {"name": batch.name, "responses_per_task": batch.responses_per_task, "count": count}
         )
     if len({response.id for response in task.responses}) != count:
-        raise InvalidTask("A task shows each response once.")
+        raise InvalidTask(_("A task shows each response once."))
     prompt_id = task.prompt.id
     if any(response.prompt_id != prompt_id for response in task.responses):
-        raise InvalidTask("A task's responses must answer its own prompt.")
+        raise InvalidTask(_("A task's responses must answer its own prompt."))
     if task.purpose in (Task.Purpose.REPEAT, Task.Purpose.ADJUDICATION) and task.reserved_for is None:
-        raise InvalidTask(f"A task of purpose {task.purpose} needs the person it is for.")
+        raise InvalidTask(
+            _("A task of purpose %(purpose)s needs the person it is for.") % {"purpose": task.purpose}
+        )
     if task.purpose not in COUNTED_PURPOSES:
         return 0
     if task.required_judgments is not None:
         if not 1 <= task.required_judgments <= MAX_OVERLAP:
-            raise InvalidTask(f"A task needs between 1 and {MAX_OVERLAP} people.")
+            raise InvalidTask(
+                _("A task needs between 1 and %(max_overlap)s people.") % {"max_overlap": MAX_OVERLAP}
+            )
         return task.required_judgments
     return 1 if task.reserved_for is not None else batch.overlap
 
@@ -211,7 +218,10 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     if batch.state == Batch.State.CLOSED:
         raise BatchNotOpen(_("The batch “%(name)s” was closed and stays so.") % {"name": batch.name})
     if not batch.tasks.exists():
-        raise InvalidBatch(f"The batch “{batch.name}” has no tasks to hand out.", code="batch_empty")
+        raise InvalidBatch(
+            _("The batch “%(name)s” has no tasks to hand out.") % {"name": batch.name},
+            code="batch_empty",
+        )
     if batch.visible:
         require_something_asked(batch)
     if batch.quota is None:
@@ -231,8 +241,11 @@ def require_something_asked(batch: Batch) -> None:
     is_asked = settings is not None and settings.asks.marks_of(1, batch.criterion.name)
     if batch.kind == Batch.Kind.RATING and not (is_judged or is_asked):
         raise InvalidBatch(
-            f"A rating is made of marks, and this project asks none of an answer alone on {batch.criterion.name}: say "
-            "which under Settings, What else is asked (or manage.py ask).",
+            _(
+                "A rating is made of marks, and this project asks none of an answer alone on %(name)s: say which under "
+                "Settings, What else is asked (or manage.py ask)."
+            )
+            % {"name": batch.criterion.name},
             code="nothing_asked",
         )
 
@@ -285,12 +298,15 @@ def reopen_batch(*, actor: User, batch: Batch, quota: int | None = None) -> Batc
         # The tasks of a live batch are made as people talk.
         counted, capacity = batch_progress(batch).counted, quota if batch.is_live else _capacity(batch)
         if not counted < quota <= capacity:
-            room = (
-                f"more than the {counted} judgments there are and at most {capacity}, what its tasks have room for"
+            sentence = (
+                _(
+                    "The quota must be more than the %(counted)s judgments there are and at most %(capacity)s, what "
+                    "its tasks have room for."
+                )
                 if counted < capacity
-                else f"left out: all its tasks have their judgments ({counted})"
-            )
-            raise InvalidBatch(f"The quota must be {room}.", fields={"quota": room})
+                else _("Leave the quota out: all its tasks have their judgments (%(counted)s).")
+            ) % {"counted": counted, "capacity": capacity}
+            raise InvalidBatch(sentence, fields={"quota": sentence})
         batch.quota, fields = quota, ["state", "quota"]
     batch.state = Batch.State.OPEN
     batch.save(update_fields=fields)
@@ -314,7 +330,9 @@ def change_overlap(*, actor: User, batch: Batch, overlap: int, expected_overlap:
             % {"name": batch.name, "overlap": batch.overlap}
         )
     if batch.is_live:
-        raise InvalidBatch(f"The turns of “{batch.name}” are judged by who leads the conversation.")
+        raise InvalidBatch(
+            _("The turns of “%(name)s” are judged by who leads the conversation.") % {"name": batch.name}
+        )
     if expected_overlap is not None and expected_overlap != batch.overlap:
         raise StaleVersion(
             _(
@@ -384,7 +402,7 @@ def set_priorities(*, actor: User, batch: Batch, priorities: Mapping[int, int]) 
     of_batch = Task.objects.filter(batch=batch, pk__in=list(priorities))
     tasks = list(of_batch.select_for_update(no_key=True).order_by("pk"))
     if len(tasks) != len(priorities):
-        raise InvalidTask(f"Not every task belongs to the batch “{batch.name}”.")
+        raise InvalidTask(_("Not every task belongs to the batch “%(name)s”.") % {"name": batch.name})
     changed = [task for task in tasks if task.priority != priorities[task.pk]]
     for task in changed:
         task.priority = priorities[task.pk]

@@ -193,7 +193,10 @@ def get_or_create_prompt_set(
 def get_or_create_source(*, actor: User, project: Project, kind: str, name: str) -> Source:
     """The source of this kind and name."""
     if kind not in Source.Kind.values:
-        raise InvalidBatch(f"“{kind}” is not a kind of source: use one of {', '.join(Source.Kind.values)}.")
+        raise InvalidBatch(
+            gettext("“%(kind)s” is not a kind of source: use one of %(values)s.")
+            % {"kind": kind, "values": ", ".join(Source.Kind.values)}
+        )
     source, is_new = Source.objects.get_or_create(project=project, kind=kind, name=name)
     if is_new:
         record_audit(actor=actor, action="source.create", project=project, target=source)
@@ -211,11 +214,14 @@ def add_responses(*, actor: User, project: Project, rows: Sequence[NewResponse])
 
     def stored_or_new(row: NewResponse, stored: Response | None) -> Response:
         if row.prompt.project_id != project.id or row.source.project_id != project.id:
-            raise InvalidTask("A response's prompt and source must be of its own project.")
+            raise InvalidTask(gettext("A response's prompt and source must be of its own project."))
         answer = clean_answer(row.text if row.turns is None else row.turns)
         if stored is not None:
             if answer_key(stored.answer) != answer_key(answer) or stored.prompt_id != row.prompt.pk:
-                raise InvalidTask(f"The response id “{row.response_id}” belongs to another text already.")
+                raise InvalidTask(
+                    gettext("The response id “%(response_id)s” belongs to another text already.")
+                    % {"response_id": row.response_id}
+                )
             return stored
         text, turns = answer_columns(answer)
         return new_object(
@@ -248,7 +254,7 @@ def add_demonstrations(
 
     def stored_or_new(row: NewDemonstration, stored: Demonstration | None) -> Demonstration:
         if row.prompt.project_id != project.pk:
-            raise InvalidTask("A demonstration's prompt must be of its own project.")
+            raise InvalidTask(gettext("A demonstration's prompt must be of its own project."))
         answer = clean_single_answer(row.text if row.turns is None else row.turns, "The demonstration")
         text, turns = answer_columns(answer)
         clean_text(text, "The demonstration")
@@ -313,7 +319,10 @@ def add_texts(*, actor: User, project: Project, rows: Sequence[NewText]) -> int:
             del by_hash[text.content_hash]
     for chunk in _in_chunks(text.external_id for text in by_hash.values()):
         if taken := stored_texts.filter(external_id__in=chunk).first():
-            raise InvalidText(f"The text id “{taken.external_id}” belongs to another text already.")
+            raise InvalidText(
+                gettext("The text id “%(external_id)s” belongs to another text already.")
+                % {"external_id": taken.external_id}
+            )
     Text.objects.bulk_create(by_hash.values(), batch_size=BULK_CREATE_SIZE)
     record_audit(actor=actor, action="texts.add", project=project, rows=len(rows), new=len(by_hash))
     return len(by_hash)

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Max
 from django.utils.text import slugify
+from django.utils.translation import gettext
 
 from annotation.content.splits import salt_id
 from annotation.datasets.actions import discard_dataset, freeze_dataset, remember_statistics
@@ -221,7 +222,10 @@ def export_texts(
             describe_file(path, rows, partial) for name in SPLITS for path, rows in shards[name].close()
         ]
         if not data_files:
-            raise ExportRefused(f"The project {project.slug} has no text in this selection.", code="no_rows")
+            raise ExportRefused(
+                gettext("The project %(slug)s has no text in this selection.") % {"slug": project.slug},
+                code="no_rows",
+            )
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "format": "texts",

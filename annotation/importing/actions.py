@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from annotation.batches.actions import (
     close_batch,
@@ -79,12 +80,16 @@ def import_comparisons(
             parse_named_strength(strength)
         except RowError as problem:
             raise ImportRefused(
-                f"--strength {label}={strength}: {problem.reason}.", code="bad_strength"
+                gettext("--strength %(label)s=%(strength)s: %(reason)s.")
+                % {"label": label, "strength": strength, "reason": problem.reason},
+                code="bad_strength",
             ) from problem
     try:
         margin_rule = Margins(margins)
     except RowError as problem:
-        raise ImportRefused(f"--margins {problem.reason}.", code="bad_margins") from problem
+        raise ImportRefused(
+            gettext("--margins %(reason)s.") % {"reason": problem.reason}, code="bad_margins"
+        ) from problem
     judged_criterion = find_criterion(project, criterion)
     if batch_name is not None:
         _check_batch_name(batch_name)
@@ -179,4 +184,8 @@ def _lists(mapping: Mapping[str, Sequence[str]] | None) -> dict[str, list[str]]:
 
 def _check_batch_name(name: str) -> None:
     if len(clean_text(name, "The batch's name")) > MAX_BATCH_NAME:
-        raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
+        raise ImportRefused(
+            gettext("The batch's name has more than %(max_batch_name)s characters.")
+            % {"max_batch_name": MAX_BATCH_NAME},
+            code="bad_name",
+        )

@@ -94,7 +94,14 @@ def answer_question(
 def _clean(text: str, what: str) -> str:
     text = clean_text(text, what).strip()
     if len(text) > MAX_QUESTION_CHARACTERS:
-        raise InvalidQuestion(f"{what} has {len(text):,} characters; at most {MAX_QUESTION_CHARACTERS:,}.")
+        raise InvalidQuestion(
+            gettext("%(what)s has %(text)s characters; at most %(max_question_characters)s.")
+            % {
+                "what": what,
+                "text": f"{len(text):,}",
+                "max_question_characters": f"{MAX_QUESTION_CHARACTERS:,}",
+            }
+        )
     return text
 
 

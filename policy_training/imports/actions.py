@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from policy_training.imports.allowed_models import require_allowed
 from policy_training.imports.hub_models import HUB
@@ -40,7 +41,7 @@ def queue_import(
     for one in filter(None, (source, base)):
         require_allowed(one)
     if revision and not source.startswith(HUB):
-        raise NotAPolicy("A revision is of a model of the hub: leave it out.")
+        raise NotAPolicy(gettext("A revision is of a model of the hub: leave it out."))
     return queue_run(
         actor=actor,
         project=project,
@@ -99,13 +100,21 @@ def import_policy(
             if prepared.is_copy:
                 same = Policy.objects.filter(project=project, artifact__sha256=digest.sha256).first()
                 if same is not None:
-                    raise NotAPolicy(f"{path} is the policy “{same.name}” already.", code="policy_known")
+                    raise NotAPolicy(
+                        gettext("%(path)s is the policy “%(name)s” already.")
+                        % {"path": path, "name": same.name},
+                        code="policy_known",
+                    )
             artifact = register_artifact(
                 actor=actor, project=project, kind=Artifact.Kind.POLICY, path=prepared.folder, digest=digest
             )
             known = Policy.objects.filter(artifact=artifact).first()
             if known is not None:
-                raise NotAPolicy(f"{path} is the policy “{known.name}” already.", code="policy_known")
+                raise NotAPolicy(
+                    gettext("%(path)s is the policy “%(name)s” already.")
+                    % {"path": path, "name": known.name},
+                    code="policy_known",
+                )
             return add_policy(
                 actor=actor,
                 project=project,

@@ -47,12 +47,18 @@ def available_ptx(project: Project, algorithm: AlgorithmOptions) -> AlgorithmOpt
     if algorithm.ptx_texts_share > 0 and not has_training_texts(project):
         algorithm = replace(algorithm, ptx_texts_share=0.0)
     if algorithm.ptx_texts_share < 1 and not has_training_demonstrations(project):
-        what = "demonstrations" if algorithm.ptx_texts_share > 0 else "texts or demonstrations"
-        raise NothingToMixIn(
-            f"The plan mixes {what} into PPO (ptx) and the project has none to train on: {BRING_TEXTS} or "
-            "`manage.py import_demonstrations`, or set policy.algorithm.ptx_coefficient=0.",
-            code="no_demonstrations",
+        sentence = (
+            gettext(
+                "The plan mixes demonstrations into PPO (ptx) and the project has none to train on: %(bring_texts)s "
+                "or `manage.py import_demonstrations`, or set policy.algorithm.ptx_coefficient=0."
+            )
+            if algorithm.ptx_texts_share > 0
+            else gettext(
+                "The plan mixes texts or demonstrations into PPO (ptx) and the project has none to train on: "
+                "%(bring_texts)s or `manage.py import_demonstrations`, or set policy.algorithm.ptx_coefficient=0."
+            )
         )
+        raise NothingToMixIn(sentence % {"bring_texts": BRING_TEXTS}, code="no_demonstrations")
     return algorithm
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext
+
 from annotation.assigning.actions import set_batch_audience
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch, publish_batch
 from annotation.content.actions import (
@@ -87,10 +89,16 @@ def import_tasks(
     """
     if kind not in (None, *MOST_RESPONSES):
         raise ImportRefused(
-            f"“{kind}” is no kind of batch for answers: use rating, pairwise or ranking.", code="bad_kind"
+            gettext("“%(kind)s” is no kind of batch for answers: use rating, pairwise or ranking.")
+            % {"kind": kind},
+            code="bad_kind",
         )
     if batch_name is not None and len(clean_text(batch_name, "The batch's name")) > MAX_BATCH_NAME:
-        raise ImportRefused(f"The batch's name has more than {MAX_BATCH_NAME} characters.", code="bad_name")
+        raise ImportRefused(
+            gettext("The batch's name has more than %(max_batch_name)s characters.")
+            % {"max_batch_name": MAX_BATCH_NAME},
+            code="bad_name",
+        )
     judged_criterion = find_criterion(project, criterion)
     columns_of = {field: list(columns) for field, columns in (mapping or {}).items()}
     extras = row_extras(
