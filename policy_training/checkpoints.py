@@ -11,8 +11,8 @@ from policy_training.registry import require_unused_name
 from policy_training.run_kinds import ADOPT, POLICY_GRADIENT, PPO
 from policy_training.training.config import AdoptConfig
 from runs.actions import queue_run
+from runs.adopting.checkpoints import find_checkpoint
 from runs.models import Run
-from runs.run_files import checkpoints
 from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -34,19 +34,12 @@ def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name
     if not name or len(name) > 120:
         raise ActionError(gettext("A policy needs a name of at most 120 characters."), code="bad_name")
     require_unused_name(project, name)
-    found = {checkpoint.step: checkpoint for checkpoint in checkpoints(run)}
-    if step not in found:
-        known = ", ".join(str(known) for known in sorted(found)) or "none"
-        raise ActionError(
-            gettext("The run has no checkpoint of step %(step)s; it has %(known)s.")
-            % {"step": step, "known": known},
-            code="no_checkpoint",
-        )
+    found = find_checkpoint(run, step)
     start = Policy.objects.filter(project=project, pk=run.parameters.get("parent")).first()
     if start is None:
         raise ActionError(gettext("The policy that the run started from is gone."), code="no_policy")
     config = AdoptConfig(
-        checkpoint_path=str(found[step].path), policy=ModelSource(path=str(start.artifact.absolute_path))
+        checkpoint_path=str(found.path), policy=ModelSource(path=str(start.artifact.absolute_path))
     )
     parameters: dict[str, Any] = {
         "name": name,

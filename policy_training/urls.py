@@ -1,12 +1,14 @@
 from django.urls import path
 
-from policy_training import checkpoint_views, views
+from policy_training import views
 from policy_training.benchmarks import views as benchmark_views
+from policy_training.checkpoints import adopt_checkpoint
 from policy_training.comparing import views as comparing_views
 from policy_training.judging import views as judging_views
 from policy_training.outgoing.views import POLICIES
 from policy_training.selecting import views as selecting_views
 from policy_training.serving import views as serving
+from runs.adopting.views import adopting_view
 from runs.hub.model_pages import archive_view, describe_view, push_view
 
 app_name = "policies"
@@ -34,7 +36,7 @@ urlpatterns = [
     path("benchmark/files/", benchmark_views.benchmark_files, name="benchmark_files"),
     path("<int:pk>/measured/", benchmark_views.measured, name="measured"),
     path("sample/", views.sample, name="sample"),
-    path("adopt/<int:run>/", checkpoint_views.adopt, name="adopt"),
+    path("adopt/<int:run>/", adopting_view(adopt_checkpoint), name="adopt"),
     path("import/", views.import_policy, name="import"),
     path("<int:pk>/", views.policy, name="policy"),
     path("<int:pk>/serving/", serving.live, name="serving"),

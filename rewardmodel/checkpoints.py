@@ -8,8 +8,8 @@ from rewardmodel.actions import require_unused_name
 from rewardmodel.models import RewardModel
 from rewardmodel.run_kinds import ADOPT, TRAIN
 from runs.actions import queue_run
+from runs.adopting.checkpoints import find_checkpoint
 from runs.models import Run
-from runs.run_files import checkpoints
 from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -31,21 +31,14 @@ def adopt_reward_checkpoint(*, actor: User, project: Project, run: Run, step: in
     if not name or len(name) > 120:
         raise ActionError(gettext("A reward model needs a name of at most 120 characters."), code="bad_name")
     require_unused_name(project, name)
-    found = {checkpoint.step: checkpoint for checkpoint in checkpoints(run)}
-    if step not in found:
-        known = ", ".join(str(known) for known in sorted(found)) or gettext("none")
-        raise ActionError(
-            gettext("The run has no checkpoint of step %(step)s; it has %(known)s.")
-            % {"step": step, "known": known},
-            code="no_checkpoint",
-        )
+    found = find_checkpoint(run, step)
     parameters: dict[str, Any] = {**run.parameters, "name": name, "adopted_from": run.pk, "step": step}
     return queue_run(
         actor=actor,
         project=project,
         kind=ADOPT,
         title=f"Adopt {name}: step {step} of “{run.title}”",
-        config={**run.config, "checkpoint_path": str(found[step].path)},
+        config={**run.config, "checkpoint_path": str(found.path)},
         parameters=parameters,
     )
 

@@ -1,8 +1,10 @@
 from django.urls import path
 
-from rewardmodel import checkpoint_views, views
+from rewardmodel import views
+from rewardmodel.checkpoints import adopt_reward_checkpoint
 from rewardmodel.outgoing import REWARD_MODELS
 from rewardmodel.serving import views as serving
+from runs.adopting.views import adopting_view
 from runs.hub.model_pages import archive_view, describe_view, push_view
 
 app_name = "reward_models"
@@ -11,7 +13,7 @@ urlpatterns = [
     path("", views.reward_models, name="list"),
     path("evaluate/", views.evaluate, name="evaluate"),
     path("train/", views.train, name="train"),
-    path("adopt/<int:run>/", checkpoint_views.adopt, name="adopt"),
+    path("adopt/<int:run>/", adopting_view(adopt_reward_checkpoint), name="adopt"),
     path("<int:pk>/", views.reward_model, name="reward_model"),
     path("<int:pk>/serving/", serving.live, name="serving"),
     path("<int:pk>/serving/start/", serving.start, name="start_serving"),
