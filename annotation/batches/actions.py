@@ -12,6 +12,7 @@ from annotation.batches.ai_judges import ai_beside_people
 from annotation.batches.locks import comes_in, lock_for_tasks
 from annotation.batches.own_work import keep_from_writers
 from annotation.batches.progress import batch_progress
+from annotation.batches.ratings import require_something_asked
 from annotation.batches.warnings import add_warnings, with_warnings_of
 from annotation.errors import BatchNotOpen, InvalidBatch, InvalidTask
 from annotation.models import COUNTED_PURPOSES, Batch, Import, Prompt, Response, Task, TaskResponse, Training
@@ -231,23 +232,6 @@ def open_batch(*, actor: User, batch: Batch, max_quota: int | None = None) -> Ba
     batch.save(update_fields=["state", "quota"])
     record_audit(actor=actor, action="batch.open", project=batch.project, target=batch, quota=batch.quota)
     return batch
-
-
-def require_something_asked(batch: Batch) -> None:
-    """Raises InvalidBatch for a batch of ratings while the project asks nothing of an answer alone."""
-    settings = batch.project.question_settings.latest_version()
-    # What an import of comparisons brings is judged already.
-    is_judged = batch.from_import is not None and batch.from_import.kind == Import.Kind.COMPARISONS
-    is_asked = settings is not None and settings.asks.marks_of(1, batch.criterion.name)
-    if batch.kind == Batch.Kind.RATING and not (is_judged or is_asked):
-        raise InvalidBatch(
-            _(
-                "A rating is made of marks, and this project asks none of an answer alone on %(name)s: say which under "
-                "Settings, What else is asked (or manage.py ask)."
-            )
-            % {"name": batch.criterion.name},
-            code="nothing_asked",
-        )
 
 
 def _capacity(batch: Batch) -> int:

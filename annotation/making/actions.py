@@ -16,8 +16,8 @@ from annotation.batches.actions import (
     create_batch,
     open_batch,
     publish_batch,
-    require_something_asked,
 )
+from annotation.batches.ratings import require_something_asked
 from annotation.errors import InvalidBatch
 from annotation.making.finding import (
     MAX_ANSWERS,

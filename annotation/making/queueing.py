@@ -7,7 +7,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from annotation.assigning.actions import set_batch_audience
-from annotation.batches.actions import create_batch, require_something_asked
+from annotation.batches.actions import create_batch
+from annotation.batches.ratings import require_something_asked
 from annotation.errors import InvalidBatch
 from annotation.making.actions import (
     Audience,
