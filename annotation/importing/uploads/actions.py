@@ -266,12 +266,8 @@ def remove_upload(*, actor: User, upload: Upload) -> None:
     first = _locked(upload.part_of or upload)
     is_fetched = first.state == Upload.State.RECEIVING and first.run is not None and not first.run.is_finished
     if is_fetched or (first.state == Upload.State.AT_WORK and not is_left(first)):
-        sentence = (
-            gettext("%(name)s is being fetched: cancel that first.")
-            if is_fetched
-            else gettext("%(name)s is being imported: cancel that first.")
-        )
-        raise UploadRefused(sentence % {"name": first.name}, code="at_work")
+        sentence = gettext("%(name)s is being fetched or imported: cancel that first.") % {"name": first.name}
+        raise UploadRefused(sentence, code="at_work")
     record_audit(actor=actor, action="upload.remove", project=upload.project, target=upload, name=upload.name)
     if first.pk != upload.pk:
         Upload.objects.filter(pk=first.pk).update(outcome={}, touched_at=timezone.now())
