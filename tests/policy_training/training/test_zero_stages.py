@@ -48,6 +48,7 @@ ENGINES: dict[str, tuple[str | int, ...]] = {
     "policy_gradient": (TORCH, 2, 3),
     "policy_gradient lora": (2,),
     "ppo": (0, 1, 2, 3),
+    "ppo lora": (2,),
 }
 # A prompt at a time of an odd number: one process samples longer than the other, and makes more passes.
 ROLLOUTS = RolloutOptions(
