@@ -242,7 +242,7 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
         )
 
     now = timezone.now()
-    done = run(state="done", finished_at=now)
+    done = run(state="done", finished_at=now, parameters={"others": []})
     waiting = run()
     failed = run(state="failed", finished_at=now, error="The disk was full.")
     paused = run(state="paused", error="Alarm: look at it.")

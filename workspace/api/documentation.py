@@ -8,8 +8,7 @@ from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.cache import patch_vary_headers
-from django.utils.translation import get_language, override
+from django.utils.translation import override
 from django.views import View
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer
@@ -21,11 +20,11 @@ from workspace.api.operations import is_known
 
 
 @cache
-def schema_in(language: str) -> tuple[bytes, str]:
-    """The schema as JSON, and its ETag. It depends on nothing but the code: a process makes it once a language, since
-    it takes seconds.
+def written_schema() -> tuple[bytes, str]:
+    """The schema as JSON, and its ETag. It depends on nothing but the code, and programs read the site's own language
+    (workspace.languages): a process makes it once, since it takes seconds.
     """
-    with override(language):
+    with override(settings.LANGUAGE_CODE):
         written = OpenApiJsonRenderer().render(SchemaGenerator().get_schema(request=None, public=True))
     return written, f'"{hashlib.sha256(written).hexdigest()[:32]}"'
 
@@ -40,17 +39,12 @@ class Schema(ApiView):
         super(ApiView, self).initial(request, *args, **kwargs)
 
     def get(self, request: Request) -> HttpResponse | Response:
-        language = get_language() or settings.LANGUAGE_CODE
-        written, tag = schema_in(language)
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Content-Language": language}
-        answer: HttpResponse | Response
+        written, tag = written_schema()
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if is_known(request, tag):
-            answer = Response(status=304, headers=headers)
-        else:
-            headers["Content-Disposition"] = 'inline; filename="Roundtable.json"'
-            answer = HttpResponse(written, content_type=OpenApiJsonRenderer.media_type, headers=headers)
-        patch_vary_headers(answer, ["Accept-Language"])
-        return answer
+            return Response(status=304, headers=headers)
+        headers["Content-Disposition"] = 'inline; filename="Roundtable.json"'
+        return HttpResponse(written, content_type=OpenApiJsonRenderer.media_type, headers=headers)
 
 
 class Documentation(LoginRequiredMixin, View):
