@@ -136,7 +136,7 @@ class FineTuneForm(LanguageModelForm):
     annotator_kinds = forms.MultipleChoiceField(
         choices=User.Kind.choices,
         required=False,
-        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+        widget=forms.CheckboxSelectMultiple,
         initial=[PERSON],
         label=gettext_lazy("Judged by"),
     )
@@ -149,6 +149,7 @@ class FineTuneForm(LanguageModelForm):
         batches = self.fields["batches"]
         assert isinstance(batches, forms.ModelMultipleChoiceField)
         batches.queryset = Batch.objects.for_datasets(project).order_by("-pk")
+        self.fields["annotator_kinds"].widget.attrs["class"] = "form-check-input"
 
     def values_of(self, run: Run) -> dict[str, Any]:
         judged = run.parameters.get("judgments") or {}
