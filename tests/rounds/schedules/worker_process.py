@@ -27,7 +27,7 @@ def main(database: str, marks: str, name: str, behaviour: str) -> None:
     from tests.runs.conftest import QUICK
     from tests.runs.run_kinds import COUNTING
 
-    folder, start_round = Path(marks), firing.start_round
+    folder, start_round = Path(marks), firing.start_round_of_asked_servers
 
     def start_and_stop(**arguments: object) -> object:
         round_ = start_round(**arguments)  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ def main(database: str, marks: str, name: str, behaviour: str) -> None:
         return worker_tasks.periodic_tasks()
 
     if behaviour == "stops inside":
-        firing.start_round = start_and_stop  # type: ignore[assignment]
+        firing.start_round_of_asked_servers = start_and_stop  # type: ignore[assignment]
     (folder / f"{name} runs").touch()
     run_worker([COUNTING], periodic_tasks, options=replace(QUICK, tick_seconds=0.1))
 
