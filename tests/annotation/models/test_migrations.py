@@ -9,6 +9,9 @@ from django.utils import timezone
 
 from annotation.models import TaskCount
 from annotation.queue.counts import find_count_differences
+from tests.schema_descriptions import describe_schema
+from tests.schema_snapshots import one_by_one
+from workspace.unavailable import missing_migrations
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db(transaction=True)]
 
@@ -203,9 +206,7 @@ def test_whether_earlier_samples_ended_is_told_by_their_tokens(models_before, mi
 
 
 def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before, migrate_to):
-    newest = [
-        node for node in MigrationExecutor(connection).loader.graph.leaf_nodes() if node[0] == "workspace"
-    ]
+    newest = one_by_one().loader.graph.leaf_nodes("workspace")
     apps = migrate_to(("annotation", "0018_task_questions"), *newest)
     batch = apps.get_model("annotation", "Batch").objects.get()
     task = apps.get_model("annotation", "Task")
@@ -234,9 +235,14 @@ def test_which_earlier_tasks_ask_for_a_number_of_their_own(rows_before, migrate_
     assert {alike.pk, reserved.pk, judged_by_a_file.pk}.isdisjoint(own.values_list("pk", flat=True))
 
 
-def test_counts_of_what_is_left_and_judged_are_filled_from_the_rows_that_are_there(rows_before):
+def test_the_first_version_upgraded_has_the_tables_of_a_new_site_and_counts_from_its_rows(
+    schema_snapshots, rows_before
+):
+    # As `manage.py migrate` does it, which leaves those out that make a new site at once.
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())
+    assert missing_migrations() == 0
+    assert describe_schema() == schema_snapshots.description_of_newest
     # Of three required one is judged by Ada and one slot is open, which is not for her.
     counted = TaskCount.objects.values_list("annotator_id", "available", "submitted").order_by("annotator_id")
     assert list(counted) == [(0, 1, 0), (rows_before["submitted"].annotator_id, -1, 1)]

@@ -1,6 +1,6 @@
 """A process of annotators, a thread each, that claim and submit until every task is done.
 
-    python annotating_process.py PROJECT SECONDS SEED ANNOTATOR...
+    python annotating_process.py PROJECT LIMIT_SECONDS SEED ANNOTATOR...
 
 Some leases are made to run out at once, some answers come late, and some tasks are skipped and taken back. Says
 “ready”, waits for a line, prints one JSON line.
@@ -71,15 +71,17 @@ class Annotator(threading.Thread):
 
     def turn(self):
         """False when there is nothing left to do."""
-        assignment = claim_task(actor=self.person, project=self.project)
-        if assignment is None:
+        claimed = claim_task(actor=self.person, project=self.project)
+        if claimed is None:
             # Leases of killed processes are brought to their end here instead of waiting for a minute.
             Assignment.objects.filter(state="leased", annotator=self.person).update(
                 leased_until=database_now() - timedelta(seconds=1)
             )
             sweep_expired_leases()
-            time.sleep(0.05)
+            time.sleep(0.5)  # the others need the processor
             return Task.objects.counted().filter(counted_judgments__lt=3).exists()
+        # With what the page reads with it.
+        assignment = Assignment.objects.select_related("task__batch__project").get(pk=claimed.pk)
         dice = self.chance.random()
         # The first task of each annotator is one of them, so that however fast the machine is, some leases run out.
         is_first, self.has_begun = not self.has_begun, True

@@ -30,9 +30,16 @@ def database_url() -> str:
     return f"sqlite:///{settings['NAME']}"
 
 
-def start(people, project, seconds, seed):
+def start(people, project, limit_seconds, seed):
     return subprocess.Popen(
-        [sys.executable, str(WORKER), str(project.pk), str(seconds), str(seed), *(str(p.pk) for p in people)],
+        [
+            sys.executable,
+            str(WORKER),
+            str(project.pk),
+            str(limit_seconds),
+            str(seed),
+            *(str(p.pk) for p in people),
+        ],
         env={**os.environ, "ANNOTATING_DATABASE_URL": database_url()},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -48,14 +55,17 @@ def begin_together(processes):
         process.stdin.flush()
 
 
-def annotate_until_done(project, batch, people, *, processes, kills, seconds):
-    """Runs the annotators; kills `kills` of their processes in mid-work and starts them anew."""
+def annotate_until_done(project, batch, people, *, processes, kills, limit_seconds):
+    """Runs the annotators; kills `kills` of their processes in mid-work and starts them anew.
+
+    The limit is there for what never ends, and far above what a busy machine needs.
+    """
     groups = [people[number::processes] for number in range(processes)]
-    running = [start(group, project, seconds, number) for number, group in enumerate(groups)]
+    running = [start(group, project, limit_seconds, number) for number, group in enumerate(groups)]
     connections.close_all()
     begin_together(running)
     chance = random.Random(7)
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + limit_seconds
     reports = []
     for number in range(kills):
         time.sleep(2.5)
@@ -65,7 +75,7 @@ def annotate_until_done(project, batch, people, *, processes, kills, seconds):
         running[victim] = start(groups[victim], project, max(5, deadline - time.monotonic()), 100 + number)
         begin_together([running[victim]])
     for process in running:
-        output, _ = process.communicate(timeout=seconds + 60)
+        output, _ = process.communicate(timeout=limit_seconds + 60)
         assert process.returncode == 0, output
         reports.append(json.loads(output.splitlines()[-1]))
     return reports
@@ -97,7 +107,7 @@ def check(project, batch, people, *, overlap, reports):
     return sum(report["cycles"] for report in reports), sum(report["expired"] for report in reports)
 
 
-def run(project, make_batch, make_annotators, *, tasks, people, processes, kills, seconds):
+def run(project, make_batch, make_annotators, *, tasks, people, processes, kills, limit_seconds):
     project.lease_minutes = 1
     project.gold_share = 0.1
     project.save()
@@ -105,7 +115,9 @@ def run(project, make_batch, make_annotators, *, tasks, people, processes, kills
     make_batch(tasks=max(10, tasks // 50), task_fields=lambda number: {"purpose": "gold"})
     cast = make_annotators(people)
     started = time.monotonic()
-    reports = annotate_until_done(project, batch, cast, processes=processes, kills=kills, seconds=seconds)
+    reports = annotate_until_done(
+        project, batch, cast, processes=processes, kills=kills, limit_seconds=limit_seconds
+    )
     cycles, expired = check(project, batch, cast, overlap=3, reports=reports)
     took = time.monotonic() - started
     print(
@@ -116,9 +128,9 @@ def run(project, make_batch, make_annotators, *, tasks, people, processes, kills
 
 
 def test_every_task_gets_three_judgments_of_three_people(project, make_batch, make_annotators):
-    run(project, make_batch, make_annotators, tasks=60, people=12, processes=2, kills=1, seconds=300)
+    run(project, make_batch, make_annotators, tasks=60, people=12, processes=2, kills=1, limit_seconds=1800)
 
 
 @pytest.mark.slow
 def test_fifty_annotators_share_five_thousand_tasks(project, make_batch, make_annotators):
-    run(project, make_batch, make_annotators, tasks=5000, people=50, processes=4, kills=4, seconds=600)
+    run(project, make_batch, make_annotators, tasks=5000, people=50, processes=4, kills=4, limit_seconds=3600)
