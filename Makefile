@@ -1,5 +1,4 @@
-# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11+, make and git; for DeepSpeed
-# also a C++ compiler.
+# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11+, make and git.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

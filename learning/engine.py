@@ -24,7 +24,6 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from learning.distributed import DistributedContext, sum_gradients
-from learning.extensions import load_deepspeed_extension
 from learning.interface.options import UserError
 from learning.interface.training_options import OptimizerOptions, RuntimeOptions
 from learning.models.adapters import adapter_info, load_trained_state, trained_state
@@ -316,10 +315,10 @@ class Engine:
     def _start_deepspeed(self, wrapper: nn.Module) -> Any:
         if self._distributed.device.type == "cpu":
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
-        # Imported here: it takes 2 s and needs a C++ compiler, and plain runs use neither.
-        import deepspeed
+        import deepspeed.ops  # here, for it takes 2 s
 
-        load_deepspeed_extension()
+        # No extension: it would look for compilers and build one for a minute, which inference alone makes use of.
+        deepspeed.ops.__compatible_ops__ = {}
         stage = self._runtime.zero_stage
         config = {
             "train_micro_batch_size_per_gpu": 1,  # only for DeepSpeed's statistics; batches are ours

@@ -239,8 +239,9 @@ def test_one_process_talks_to_itself():
 @pytest.mark.parametrize("processes", [1, 2])
 def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_torch(tmp_path, processes):
     """Reward-model and language-model losses over 10 steps, the latter by LoRA as well; 1 and 2 processes over gloo;
-    and on from shards.
+    and on from shards. Without a compiler.
     """
+    extensions = tmp_path / "extensions"
     module = "tests.learning.parallel_steps"
     launcher = [sys.executable, "-m"]
     if processes > 1:
@@ -252,9 +253,15 @@ def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_t
         [*launcher, module, str(tmp_path), "deepspeed", "0,1,2,3"],
     ):
         done = subprocess.run(
-            command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=900
+            command,
+            cwd=ROOT,
+            env=environment(CXX="/nowhere/c++", TORCH_EXTENSIONS_DIR=str(extensions)),
+            capture_output=True,
+            text=True,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr[-3000:]
+    assert not extensions.exists()
     for objective, stages in OBJECTIVES.items():
         plain = json.loads((tmp_path / f"{objective}-torch-0.json").read_text())
         weights = load_file(tmp_path / f"{objective}-torch-0-model" / "model.safetensors")
