@@ -26,7 +26,7 @@ from tests.annotation.quality.reports import make_report
 from workspace.actions import publish_guideline
 from workspace.context import PEOPLE_PAGES, REVIEW_PAGES, SETTINGS_PAGES
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 _ALSO_POSTED = (
     "settings", "asked_settings", "batch_from_answers", "known_answer", "adjudicate", "assigning",
     "member_work", "batch_audience", "new_live_batch", "new_writing_work", "compare_conversations",

@@ -15,7 +15,7 @@ from workspace.actions import create_project
 from workspace.members import invite
 from workspace.tokens.actions import create_token
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 MANAGERS = {"manager", "manager's token", "manager's reading token"}
 REVIEWERS = MANAGERS | {"reviewer"}

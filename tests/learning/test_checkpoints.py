@@ -17,7 +17,8 @@ from learning.interface.options import UserError
 from learning.interface.training_options import RuntimeOptions
 from learning.run_context import RunContext, StopRequested
 from tests.learning.conftest import random_examples
-from tests.learning.running import create, launch, start
+from tests.learning.fork_server import ForkServer
+from tests.learning.running import create, start
 from tests.learning.small_recipe import SmallOptions
 
 EXAMPLES = random_examples(6, 2)
@@ -213,24 +214,33 @@ def assert_same_run(run, other):
     assert run.result()["sha256s"] == other.result()["sha256s"]
 
 
-def killed_and_resumed(folder, kill_at_step, **changes):
+@pytest.fixture(scope="module")
+def fork_server():
+    server = ForkServer("tests.learning.small_recipe", "deepspeed")
+    yield server
+    server.close()
+
+
+def killed_and_resumed(fork_server, folder, kill_at_step, **changes):
     run = create(folder / "killed", kill_at_step=kill_at_step, **changes)
-    launch(run, expected=-signal.SIGKILL)
+    fork_server.run(run, expected=-signal.SIGKILL)
     assert run.result() is None and run.status().outcome == "running"
-    launch(run)
+    fork_server.run(run)
     return run
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(fork_server, tmp_path_factory):
     """The uninterrupted run. Where a run stops and how often it saves change nothing in its result."""
     run = create(tmp_path_factory.mktemp("uninterrupted") / "whole")
-    launch(run)
+    fork_server.run(run)
     return run
 
 
-def test_a_run_killed_in_mid_step_and_resumed_is_the_uninterrupted_run_bit_for_bit(tmp_path, whole):
-    killed = killed_and_resumed(tmp_path, kill_at_step=4)
+def test_a_run_killed_in_mid_step_and_resumed_is_the_uninterrupted_run_bit_for_bit(
+    fork_server, tmp_path, whole
+):
+    killed = killed_and_resumed(fork_server, tmp_path, kill_at_step=4)
     assert "resumed from step-000002.f0" in killed.log_tail()
     assert_same_run(killed, whole)
 
@@ -240,14 +250,16 @@ def test_a_run_killed_in_mid_step_and_resumed_is_the_uninterrupted_run_bit_for_b
     ("kill_at_step", "runtime"),
     [(1, {}), (3, {"dtype": "bf16"}), (6, {"threads": 2}), (5, {"checkpoint_every_steps": 1})],
 )
-def test_killed_at_other_steps_and_in_other_settings(tmp_path, kill_at_step, runtime):
-    killed = killed_and_resumed(tmp_path, kill_at_step, runtime=runtime)
+def test_killed_at_other_steps_and_in_other_settings(fork_server, tmp_path, kill_at_step, runtime):
+    killed = killed_and_resumed(fork_server, tmp_path, kill_at_step, runtime=runtime)
     whole = create(tmp_path / "whole", runtime=runtime)
-    launch(whole)
+    fork_server.run(whole)
     assert_same_run(killed, whole)
 
 
-def test_sigterm_checkpoints_with_exit_75_and_the_resumed_run_is_the_uninterrupted_one(tmp_path, whole):
+def test_sigterm_checkpoints_with_exit_75_and_the_resumed_run_is_the_uninterrupted_one(
+    fork_server, tmp_path, whole
+):
     run = create(tmp_path / "run", seconds_per_step=0.4, runtime={"checkpoint_every_steps": 50})
     process = start(run, fence=None)
     deadline = time.monotonic() + 300
@@ -259,17 +271,17 @@ def test_sigterm_checkpoints_with_exit_75_and_the_resumed_run_is_the_uninterrupt
     status = run.status()
     assert status.outcome == "checkpointed"
     assert status.reason.startswith("checkpointed at step")
-    launch(run)
+    fork_server.run(run)
     assert run.status().outcome == "done"
     assert_same_run(run, whole)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", [{"backend": "deepspeed", "zero_stage": 2}, {"backend": "torch"}])
-def test_two_processes_stop_together_resume_and_refuse_another_number(tmp_path, engine):
+def test_two_processes_stop_together_resume_and_refuse_another_number(fork_server, tmp_path, engine):
     runtime = {**engine, "checkpoint_every_steps": 2}
     whole = create(tmp_path / "whole", dropout=0.0, runtime=runtime)
-    launch(whole, processes=2)
+    fork_server.run(whole, processes=2)
     run = create(tmp_path / "run", dropout=0.0, seconds_per_step=1.0, runtime=runtime)
     process = start(run, processes=2)
     deadline = time.monotonic() + 400
@@ -279,9 +291,9 @@ def test_two_processes_stop_together_resume_and_refuse_another_number(tmp_path, 
     process.communicate(timeout=400)
     assert run.status().outcome == "checkpointed", run.log_tail()
     stopped_at = run.status().step
-    stderr = launch(run, expected=2)  # one process cannot go on from two
+    stderr = fork_server.run(run, expected=2)  # one process cannot go on from two
     assert "processes 2 (now 1)" in stderr and "clone this run" in stderr
-    launch(run, processes=2)
+    fork_server.run(run, processes=2)
     losses = [row["loss"] for row in run.metrics()[0]]
     assert losses == pytest.approx([row["loss"] for row in whole.metrics()[0]], abs=1e-6)
     assert 3 <= stopped_at <= 6

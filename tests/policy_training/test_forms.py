@@ -13,7 +13,7 @@ from policy_training.previews import steps_asked
 from runs.models import Run
 from tests.policy_training.test_commands import refused
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 
 @pytest.fixture

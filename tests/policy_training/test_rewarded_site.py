@@ -29,7 +29,7 @@ from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
 from workspace.actions import create_project
 from workspace.errors import ActionError
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 REWARDED = ("--start", "tiny", "--reward-model", "taste", "--prompt-set", "asked")
 
 

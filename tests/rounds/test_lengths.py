@@ -19,7 +19,7 @@ from rounds.stages.machine import advance_round
 from rounds.stages.transitions import fail_round
 from runs.models import Run
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from annotation.models import Prompt, PromptSet, PromptSetMember
 from rounds.models import Round
 from rounds.plans import load_plan
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 
 @pytest.fixture

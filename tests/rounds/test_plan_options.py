@@ -16,7 +16,7 @@ from runs.option_forms.fields import NEVER_ASKED, value_at
 from tests.config.changed_options import changes, grouped, is_below, leaves, typed
 from tests.config.test_options_reached import accepted, words
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 PLAN = preset_plan("tiny")
 # Losses of ratings belong outside a round; names must be of rows that are there.

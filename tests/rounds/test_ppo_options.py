@@ -21,7 +21,7 @@ from rounds.starting_models import reference_policy
 from runs.models import Artifact
 from workspace.models import Project
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 # A text, a choice, a yes or no, one that is turned off, and one of the config itself.
 TYPED = {

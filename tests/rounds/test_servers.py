@@ -15,7 +15,7 @@ from tests.rounds.test_mixture_fields import WAYS
 from tests.rounds.test_mixture_fields import asked as asked
 from workspace.errors import ActionError
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 KEY = "sk-secret"
 
 

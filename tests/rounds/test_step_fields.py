@@ -11,7 +11,7 @@ from rounds.steps import RECIPES
 from runs.option_forms.fields import sections_of
 from tests.config.changed_options import is_below
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from runs.models import Artifact, Run
 from runs.states import RunState
 from tests.rounds.annotating import at_annotation, judge_elsewhere
 
-pytestmark = [pytest.mark.db, pytest.mark.django_db]
+pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 CHAIN = (
     ["sft", "preferred_at_least=0.5", "optimizer.learning_rate=0.01"],

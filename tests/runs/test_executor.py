@@ -20,7 +20,7 @@ from tests.runs.run_kinds import COUNTING
 from workspace.actions import add_criterion
 from workspace.models import AuditEvent, Criterion
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.db, pytest.mark.sqlite_only]
 
 
 def test_the_users_mistake_is_one_sentence_and_is_never_retried(queue_counting):
