@@ -84,6 +84,13 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(scope="session")
+def fork_server():
+    from tests.learning.fork_server import shared_fork_server
+
+    return shared_fork_server()
+
+
+@pytest.fixture(scope="session")
 def schema_snapshots(django_db_setup, django_db_blocker):
     from tests.schema_snapshots import SchemaSnapshots
 

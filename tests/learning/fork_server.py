@@ -3,8 +3,12 @@ what they need. Each attempt is as `python -m COMMAND RUN_DIR`, alone or as seve
 SIGKILL at a chosen point of its own code.
 
     python -m tests.learning.fork_server MODULE...     reads requests on stdin, a JSON line each
+
+That a recipe starts from nothing at all is shown where workers start it (tests/runs/test_training_runs.py and others).
 """
 
+import atexit
+import functools
 import importlib
 import json
 import os
@@ -88,6 +92,14 @@ class ForkServer:
         self._process.wait()
 
 
+@functools.cache
+def shared_fork_server() -> ForkServer:
+    """One of this test process, for every recipe."""
+    server = ForkServer("peft")
+    atexit.register(server.close)
+    return server
+
+
 def serve(modules: list[str]) -> None:
     for module in modules:
         importlib.import_module(module)
@@ -95,7 +107,11 @@ def serve(modules: list[str]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a command prints is no answer
     for line in sys.stdin:
-        answers.write(json.dumps(attempt(json.loads(line))) + "\n")
+        request = json.loads(line)
+        importlib.import_module(request["command"])
+        if request["processes"] > 1:
+            importlib.import_module("deepspeed")
+        answers.write(json.dumps(attempt(request)) + "\n")
         answers.flush()
 
 

@@ -17,7 +17,6 @@ from learning.interface.options import UserError
 from learning.interface.training_options import RuntimeOptions
 from learning.run_context import RunContext, StopRequested
 from tests.learning.conftest import random_examples
-from tests.learning.fork_server import ForkServer
 from tests.learning.running import create, start
 from tests.learning.small_recipe import SmallOptions
 
@@ -212,13 +211,6 @@ def assert_same_run(run, other):
     assert metrics == expected_metrics
     assert samples == expected_samples
     assert run.result()["sha256s"] == other.result()["sha256s"]
-
-
-@pytest.fixture(scope="module")
-def fork_server():
-    server = ForkServer("tests.learning.small_recipe", "deepspeed")
-    yield server
-    server.close()
 
 
 def killed_and_resumed(fork_server, folder, kill_at_step, **changes):

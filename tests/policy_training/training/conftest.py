@@ -45,6 +45,7 @@ from policy_training.training.ppo.config import AlgorithmOptions, CriticOptions,
 from policy_training.training.ppo.ptx import PtxMix
 from policy_training.training.ppo.setup import PPOState
 from policy_training.training.rollouts.rollouts import RolloutScorer, tokenize_prompts
+from tests.learning.fork_server import shared_fork_server
 from tests.policy_training.training.ppo_states import build_state
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -188,7 +189,7 @@ def create_run(path: Path, command: str, config, **rows) -> RunDirectory:
     )
 
 
-def start(command: str, run: RunDirectory, *, processes: int = 1) -> subprocess.Popen:
+def start(command: str, run: RunDirectory) -> subprocess.Popen:
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -196,9 +197,8 @@ def start(command: str, run: RunDirectory, *, processes: int = 1) -> subprocess.
         "TOKENIZERS_PARALLELISM": "false",
         "DS_ACCELERATOR": "cpu",
     }
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
     return subprocess.Popen(
-        [sys.executable, "-m", *(torchrun if processes > 1 else []), module_of(command), str(run.path)],
+        [sys.executable, "-m", module_of(command), str(run.path)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -207,14 +207,9 @@ def start(command: str, run: RunDirectory, *, processes: int = 1) -> subprocess.
     )
 
 
-def launch(command: str, run: RunDirectory, *, expected: int = 0, processes: int = 1) -> str:
-    """Run the real command to its end; its stderr. Prints the last log lines when the exit status is another."""
-    process = start(command, run, processes=processes)
-    _, errors = process.communicate(timeout=300)
-    if process.returncode != expected:
-        print("\n".join(run.log_tail(30).splitlines()), errors[-3000:], sep="\n")
-    assert process.returncode == expected
-    return errors
+def launch(run: RunDirectory, *, expected: int = 0, processes: int = 1) -> str:
+    """Run its command to the end in processes of its own; their stderr."""
+    return shared_fork_server().run(run, expected=expected, processes=processes)
 
 
 def in_process(module, options_cls, run) -> dict:

@@ -90,7 +90,7 @@ def test_the_command_measures_what_plain_transformers_says(tmp_path, policy_path
     ]
     config = BenchmarkConfig(policy=ModelSource(path=str(policy_path)), batch=BATCH, few_shot=0)
     run = create_run(tmp_path / "run", "benchmark", config, items=rows)
-    launch("benchmark", run)
+    launch(run)
     tasks = run.result()["tasks"]
     assert [(name, own["kind"], own["items"], own["examples"]) for name, own in tasks.items()] == [
         ("texts", "perplexity", 2, 0), ("animals", "choice", 2, 0), ("free", "generation", 1, 0),

@@ -143,7 +143,7 @@ def config_of(policy_path, reward_model_path, **changes) -> BestOfNConfig:
 def test_the_command_learns_the_best_of_each_prompt(tmp_path, policy_path, reward_model_path):
     config, rows = config_of(policy_path, reward_model_path), prompt_rows(20)
     whole = create_run(tmp_path / "whole", "best_of_n", config, prompts=rows)
-    launch("best_of_n", whole)
+    launch(whole)
     first = whole.result()
     # What was kept, from the files: of each prompt the answer with the highest score.
     folder = whole.path / "candidates"

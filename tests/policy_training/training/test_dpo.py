@@ -213,7 +213,7 @@ def test_the_command_learns_what_people_prefer(tmp_path, policy_path):
         config, evaluation=dataclasses.replace(config.evaluation, evaluate_every_steps=8, logged_samples=2)
     )
     whole = create_run(tmp_path / "whole", "dpo", config, comparisons=rows)
-    launch("dpo", whole)
+    launch(whole)
     result = whole.result()
     # The policy is its own reference at the start: every implicit reward is 0.
     assert result["loss_before"] == pytest.approx(math.log(2), abs=1e-6)

@@ -41,18 +41,6 @@ AFTER_THE_NAME = KillPoint("Checkpoints._prune", calls=2)
 IN_THE_MODEL = KillPoint("Engine.save_model", calls=9)  # the last step is done
 
 
-@pytest.fixture(scope="module")
-def fork_server():
-    by_recipe = ("dpo", "policy_gradient", "ppo", "best_of_n")
-    server = ForkServer(
-        *(f"policy_training.training.{name}.recipe" for name in by_recipe),
-        *(f"policy_training.training.supervised.{name}" for name in ("sft", "pretrain")),
-        "rewardmodel.training.train",
-    )
-    yield server
-    server.close()
-
-
 def without_times(value: Any) -> Any:
     """What a clock says is different each time."""
     if isinstance(value, dict):

@@ -39,7 +39,7 @@ def merged(tmp_path, *parts, name="run"):
 def test_the_weights_are_the_weighted_mean_and_answer_as_that(tmp_path, make):
     paths = [make(name, seed) for seed, name in enumerate("abc")]
     run = merged(tmp_path, *zip(paths, (1.0, 2.0, 5.0), strict=True))
-    launch("merge", run)
+    launch(run)
     found = load_file(run.path / "model" / "model.safetensors")
     parts = [load_file(path / "model.safetensors") for path in paths]
     assert found.keys() == parts[0].keys()

@@ -194,13 +194,13 @@ def test_the_command_moves_its_coefficient_and_stops_at_its_kl(tmp_path, policy_
         rollout=RolloutOptions(steps=16, prompts_per_step=4, samples_per_prompt=4),
     )
     whole = create_run(tmp_path / "whole", "policy_gradient", config, prompts=prompt_rows(14))
-    launch("policy_gradient", whole)
+    launch(whole)
     # One that stops by its KL is the same up to that step, and stays stopped when its end is taken again.
     kls = [row["kl"] for row in whole.metrics()[0]]
     last = next(step for step, kl in enumerate(kls, 1) if step > 2 and kl > max(kls[: step - 1]))
     far = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, stop_at_kl=kls[last - 1]))
     stopped = create_run(tmp_path / "stopped", "policy_gradient", far, prompts=prompt_rows(14))
-    launch("policy_gradient", stopped)
+    launch(stopped)
     for _ in range(2):
         result = stopped.result()
         assert (result["steps"], result["stopped_at_kl"]) == (last, kls[last - 1])

@@ -118,7 +118,7 @@ def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
 
 def test_sft_learns_and_counts_its_demonstrations_and_texts(tmp_path):
     whole = create_run(tmp_path / "whole", "sft", sft_config(**LONG_SFT), **SFT_ROWS)
-    launch("sft", whole)
+    launch(whole)
     result = whole.result()
     assert result["loss_after"] < 0.7 * result["loss_before"]
     assert result["steps"] == 120 == len(whole.metrics()[0])
@@ -137,7 +137,7 @@ def test_the_command_of_ppo_moves_its_coefficients_and_counts_what_it_drew(
 ):
     config, rows = long_ppo(policy_path, reward_model_path), PPO_ROWS
     whole = create_run(tmp_path / "whole", "ppo", config, **rows)
-    launch("ppo", whole)
+    launch(whole)
     result = whole.result()
     before = load_file(policy_path / "model.safetensors")
     assert any(not torch.equal(before[key], value) for key, value in tensors(whole).items())
@@ -169,11 +169,11 @@ def test_a_stopped_run_leaves_a_checkpoint_exits_75_and_goes_on_exactly(
         config, rows = long_ppo(policy_path, reward_model_path), PPO_ROWS
         config = dataclasses.replace(config, runtime=RuntimeOptions(checkpoint_every_steps=1000))
     whole = create_run(tmp_path / "whole", command, config, **rows)
-    launch(command, whole)
+    launch(whole)
     cut = create_run(tmp_path / "cut", command, config, **rows)
     assert interrupt(command, cut, when="metrics.jsonl", with_signal=signal.SIGTERM) == 75
     assert cut.status().outcome == "checkpointed" and cut.has_checkpoint()
-    launch(command, cut)
+    launch(cut)
     assert_same_run(whole, cut, "model")
 
 
@@ -286,7 +286,7 @@ def test_sample_writes_every_prompt_temperature_and_number_and_goes_on_after_a_c
     )
     rows = prompt_rows(6)
     run = create_run(tmp_path / "run", "sample", config, prompts=rows)
-    launch("sample", run)
+    launch(run)
     responses = read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
     assert len(responses) == 6 * 2 * 3 == run.result()["responses"]
     assert len({row["response_id"] for row in responses}) == 36
@@ -438,7 +438,7 @@ def test_a_policy_folder_without_a_tokenizer_is_one_sentence_and_exit_2(
         if "token" in path.name or path.suffix == ".jinja":
             path.unlink()
     run = create_run(tmp_path / "run", "ppo", ppo_config(bare, reward_model_path), prompts=prompt_rows(8))
-    errors = launch("ppo", run, expected=2)
+    errors = launch(run, expected=2)
     sentence = errors.strip().splitlines()[-1]
     assert "no tokenizer" in sentence and str(bare) in sentence and "Traceback" not in errors
     assert run.status().outcome == "user_error" and run.result() is None
@@ -532,8 +532,8 @@ def test_ppo_with_a_shared_trunk_and_all_terms_on_two_processes_equals_one(
         )
         config = dataclasses.replace(config, rollout=dataclasses.replace(config.rollout, steps=4))
         runs.append(create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(15)))
-    launch("ppo", runs[0])
-    launch("ppo", runs[1], processes=2)
+    launch(runs[0])
+    launch(runs[1], processes=2)
     assert [s["response"] for s in runs[0].samples(1000)] == [s["response"] for s in runs[1].samples(1000)]
     for one, two in zip(runs[0].metrics()[0], runs[1].metrics()[0], strict=True):
         for key in (
@@ -563,8 +563,8 @@ def test_a_process_without_a_prompt_of_the_step_changes_nothing(tmp_path, policy
         critic=CriticOptions(max_pretraining_updates=0),
     )
     one, two = (create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(8)) for name in ("one", "two"))
-    launch("ppo", one)
-    launch("ppo", two, processes=2)
+    launch(one)
+    launch(two, processes=2)
     for left, right in zip(one.metrics()[0], two.metrics()[0], strict=True):
         for key in ("score", "kl", "value_loss", "policy_loss", "explained_variance", "return_std"):
             assert left[key] == pytest.approx(right[key], abs=1e-4), key

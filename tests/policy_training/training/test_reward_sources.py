@@ -276,7 +276,7 @@ def test_ppo_on_an_ensemble_killed_and_started_again_equals_an_uninterrupted_run
     cut = create_run(tmp_path / "cut", "ppo", config, prompts=rows)
     status = interrupt("ppo", cut, when="checkpoints/step-000004*/complete.json", with_signal=signal.SIGKILL)
     assert status == -signal.SIGKILL and cut.has_checkpoint()
-    launch("ppo", cut)
+    launch(cut)
     assert_same_run(whole, cut, "model", "critic")
     result = whole.result()
     assert result["rewards"] == cut.result()["rewards"] and result["rewards"]["means"]

@@ -56,8 +56,8 @@ def test_sampling_on_two_processes_equals_one(tmp_path, policy_path):
     shared = dataclasses.replace(config, runtime=RuntimeOptions(backend="deepspeed"))
     one = create_run(tmp_path / "one", "sample", config, prompts=prompt_rows(5))
     two = create_run(tmp_path / "two", "sample", shared, prompts=prompt_rows(5))
-    launch("sample", one)
-    launch("sample", two, processes=2)
+    launch(one)
+    launch(two, processes=2)
     assert len(list((two.path / "shards").glob("shard-*.parquet"))) == 5
     rows = [
         [

@@ -199,7 +199,7 @@ def alarming(policy_path, reward_model_path) -> PPOConfig:
 def test_an_alarm_pauses_the_run_which_goes_on_or_ends_before_it(tmp_path, alarming):
     rows = prompt_rows(10)
     paused = create_run(tmp_path / "paused", "ppo", alarming, prompts=rows)
-    launch("ppo", paused, expected=75)
+    launch(paused, expected=75)
     status = paused.status()
     assert status.outcome == "paused" and status.reason.startswith("Alarm at step ")
     assert "is above -1000.00" in status.reason and status.reason in status.notes

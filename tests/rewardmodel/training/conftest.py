@@ -26,6 +26,7 @@ from learning.models.files import save_model
 from learning.models.loading import load_policy
 from learning.models.tokenization import train_tokenizer
 from rewardmodel.training.config import DataOptions, RewardModelConfig
+from tests.learning.fork_server import shared_fork_server
 
 ROOT = Path(__file__).resolve().parents[3]
 COLOURS = ("red", "blue", "green", "white", "black")
@@ -181,8 +182,9 @@ def finish(process, path, expected=0):
     return error
 
 
-def run(path, **options):
-    return finish(start(path, **options), path)
+def run(path):
+    """Run its command to the end in a process of its own; its stderr."""
+    return shared_fork_server().run(RunDirectory(path))
 
 
 def lines(path):

@@ -96,7 +96,7 @@ def test_of_a_training_on_ratings_too(config, tmp_path):
         ("adopted", "rewardmodel.training.adopt", asked(config, tmp_path / "whole", 3)),
     ):
         RunDirectory.create(tmp_path / name, command=command, config=options_to_dict(options), inputs=inputs)
-        run(tmp_path / name, command=command)
+        run(tmp_path / name)
     assert same_models(tmp_path / "whole", tmp_path / "adopted")
     results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("whole", "adopted")]
     assert results[0]["rating_scale"] == results[1]["rating_scale"]

@@ -34,7 +34,7 @@ def test_the_command_reports_the_agreement_that_counting_by_hand_gives(model_pat
     create_run(
         tmp_path / "run", EvaluateConfig(model_path=str(model_path), batch=LIMITS), rows, command=COMMAND
     )
-    run(tmp_path / "run", command=COMMAND)
+    run(tmp_path / "run")
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     scorer = RewardScorer.load(model_path, batch=LIMITS)
     right = n = 0

@@ -78,7 +78,7 @@ def create(path, model_path, rows, **options):
 def test_the_command_holds_scores_against_ratings(model_path, tmp_path):
     rows = rating_rows(60, seed=4, validation_share=0.6)
     create(tmp_path / "run", model_path, rows)
-    run(tmp_path / "run", command=COMMAND)
+    run(tmp_path / "run")
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     scorer = RewardScorer.load(model_path, batch=LIMITS)
     scores, ratings, right, pairs = [], [], 0.0, 0

@@ -67,7 +67,7 @@ def test_the_command_writes_every_reward_in_the_order_of_the_file(options, model
     rows = response_rows()
     rows[2]["ended"] = False  # its sampler cut it off: no end token
     create(tmp_path / "run", options, rows)
-    run(tmp_path / "run", command="rewardmodel.training.score")
+    run(tmp_path / "run")
     scores = read_records(tmp_path / "run" / "scores.parquet", SCORES)
     assert [row["response_id"] for row in scores] == [row["response_id"] for row in rows]
     assert [row["prompt_id"] for row in scores] == [row["prompt_id"] for row in rows]

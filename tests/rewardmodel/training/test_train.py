@@ -4,8 +4,6 @@ import dataclasses
 import json
 import math
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -35,12 +33,11 @@ from rewardmodel.training.comparisons import comparison_from_row
 from rewardmodel.training.config import DataOptions, ObjectiveOptions, RewardModelConfig
 from rewardmodel.training.tokenization import tokenize_comparisons
 from rewardmodel.training.train import TrainingData, main, train_step
+from tests.learning.fork_server import shared_fork_server
 from tests.rewardmodel.training.conftest import (
-    ROOT,
     comparison_rows,
     create_run,
     demonstration_rows,
-    environment,
     finish,
     lines,
     run,
@@ -383,8 +380,8 @@ def test_micro_batches_of_any_size_give_the_same_update(tokenizer, config, polic
             assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-6)
 
 
-def torchrun(path, policy_path, *, processes, **runtime):
-    """Ten steps and more at a learning rate of 1e-5 under a launcher; metrics and weights."""
+def run_of(path, policy_path, *, processes, **runtime):
+    """Metrics and weights of ten steps and more at a learning rate of 1e-5."""
     options = RewardModelConfig(
         model=ModelOptions(source=ModelSource(path=str(policy_path))),
         optimizer=OptimizerOptions(learning_rate=1e-5, schedule="constant"),
@@ -396,23 +393,13 @@ def torchrun(path, policy_path, *, processes, **runtime):
     create_run(
         path, options, comparison_rows(64, size=3, seed=4, validation_share=0.1), demonstration_rows(8)
     )
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    launched = subprocess.run(
-        [sys.executable, "-m", *launcher, "-m", "rewardmodel.training.train", str(path)],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert launched.returncode == 0, launched.stderr[-3000:]
+    shared_fork_server().run(RunDirectory(path), processes=processes)
     return lines(path / "metrics.jsonl"), weights(path)
 
 
 @pytest.fixture(scope="module")
 def plain(policy_path, tmp_path_factory):
-    return torchrun(tmp_path_factory.mktemp("plain") / "run", policy_path, processes=1)
+    return run_of(tmp_path_factory.mktemp("plain") / "run", policy_path, processes=1)
 
 
 @pytest.mark.slow
@@ -424,7 +411,7 @@ def test_one_and_two_processes_under_deepspeed_equal_plain_torch(
     """CHECK 20 for the reward model, by its real command."""
     metrics, parameters = plain
     assert len(metrics) >= 10
-    other_metrics, other_parameters = torchrun(
+    other_metrics, other_parameters = run_of(
         tmp_path / "run", policy_path, processes=processes, backend="deepspeed", zero_stage=zero_stage
     )
     assert [row["comparisons"] for row in other_metrics] == [row["comparisons"] for row in metrics]
