@@ -54,6 +54,8 @@ class ForkServer:
     def __init__(self, *modules: str) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         environment |= {"HF_HUB_OFFLINE": "1", "DS_ACCELERATOR": "cpu", "PYTHONPATH": str(ROOT)}
+        # Nothing may be compiled.
+        environment |= {"CXX": "/nowhere/c++", "TORCH_EXTENSIONS_DIR": "/nowhere/extensions"}
         for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "ROUNDTABLE_FENCE"):
             environment.pop(name, None)
         self._process = subprocess.Popen(
@@ -68,11 +70,24 @@ class ForkServer:
         self, run: RunDirectory, *, processes: int = 1, kill: KillPoint | None = None, expected: int = 0
     ) -> str:
         """One attempt at the run, to its end; what it wrote to stderr. Of several ranks the first that fails counts."""
-        command = run.command()
         errors = run.path.with_name(f"{run.path.name}.stderr")
+        return self.call(
+            run.command(), str(run.path), errors=errors, processes=processes, kill=kill, expected=expected
+        )
+
+    def call(
+        self,
+        command: str,
+        *arguments: str,
+        errors: Path,
+        processes: int = 1,
+        kill: KillPoint | None = None,
+        expected: int = 0,
+    ) -> str:
+        """The same of any module. `errors`: a file for stderr."""
         request = {
             "command": command,
-            "run": str(run.path),
+            "arguments": arguments,
             "errors": str(errors),
             "processes": processes,
             "kill": None if kill is None else asdict(kill),
@@ -170,7 +185,7 @@ def work(request: dict[str, Any], rank: int, port: int | None) -> None:
             }
             os.environ |= {"LOCAL_WORLD_SIZE": str(request["processes"])}
             os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        sys.argv = [request["command"], request["run"]]
+        sys.argv = [request["command"], *request["arguments"]]
         warnings.filterwarnings("ignore", message=".*found in sys.modules", category=RuntimeWarning)
         if request["kill"] is not None:
             sys.setprofile(Killer(KillPoint(**request["kill"])))

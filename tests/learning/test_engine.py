@@ -1,8 +1,6 @@
 import copy
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,6 @@ from learning.models.loading import load_policy
 from learning.models.tokenizers import load_tokenizer
 from tests.learning.conftest import random_examples
 from tests.learning.parallel_steps import OBJECTIVES
-from tests.learning.running import ROOT, environment
 
 EXAMPLES = random_examples(8, [2, 4, 3, 2, 2, 5, 2, 3], seed=4)
 CPU = DistributedContext(rank=0, world_size=1, device=torch.device("cpu"))
@@ -237,31 +234,20 @@ def test_one_process_talks_to_itself():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
-def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_torch(tmp_path, processes):
+def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_torch(
+    fork_server, tmp_path, processes
+):
     """Reward-model and language-model losses over 10 steps, the latter by LoRA as well; 1 and 2 processes over gloo;
     and on from shards. Without a compiler.
     """
-    extensions = tmp_path / "extensions"
     module = "tests.learning.parallel_steps"
-    launcher = [sys.executable, "-m"]
-    if processes > 1:
-        launcher += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
     (tmp_path / "parallel").mkdir()
-    for command in (
-        [sys.executable, "-m", module, str(tmp_path), "torch", "0"],
-        [*launcher, module, str(tmp_path / "parallel"), "torch", "0"],
-        [*launcher, module, str(tmp_path), "deepspeed", "0,1,2,3"],
+    for folder, ranks, engine, stages in (
+        (tmp_path, 1, "torch", "0"),
+        (tmp_path / "parallel", processes, "torch", "0"),
+        (tmp_path, processes, "deepspeed", "0,1,2,3"),
     ):
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment(CXX="/nowhere/c++", TORCH_EXTENSIONS_DIR=str(extensions)),
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-    assert not extensions.exists()
+        fork_server.call(module, str(folder), engine, stages, errors=tmp_path / "stderr", processes=ranks)
     for objective, stages in OBJECTIVES.items():
         plain = json.loads((tmp_path / f"{objective}-torch-0.json").read_text())
         weights = load_file(tmp_path / f"{objective}-torch-0-model" / "model.safetensors")
