@@ -33,7 +33,11 @@ def describe_schema() -> list[str]:
     """
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute("SELECT tbl_name, type, sql FROM sqlite_master WHERE sql IS NOT NULL")
+            # sqlite_stat1 is there where somebody analysed.
+            cursor.execute(
+                "SELECT tbl_name, type, sql FROM sqlite_master "
+                "WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'sqlite|_%' ESCAPE '|'"
+            )
             parts = [part for row in cursor.fetchall() for part in _sqlite_parts(*row)]
         else:
             parts = []
@@ -51,7 +55,7 @@ def _named(model: type[Model]) -> list[BaseConstraint | Index]:
 
 
 def _sqlite_parts(table: str, kind: str, sql: str) -> Iterator[str]:
-    if kind != "table" or table.startswith("sqlite_"):
+    if kind != "table":
         yield f"{table} | {sql}"
         return
     depth, quote, part = 0, "", ""
