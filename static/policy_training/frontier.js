@@ -98,20 +98,34 @@
       }
       disc(context, px, py, 5 * scale, colour, isChosen(one));
       if (one.front) disc(context, px, py, 8 * scale, colour, false);
-      if (data.points.length <= MOST_NAMES && place.clientWidth >= NAMED_WIDTH && one.policy) {
-        const name = one.name.length > 24 ? `${one.name.slice(0, 23)}…` : one.name;
-        const width = context.measureText(name).width;
-        const fits = px + 12 * scale + width < u.bbox.left + u.bbox.width;
-        context.textAlign = fits ? "left" : "right";
-        context.lineWidth = 4 * scale;
-        context.lineJoin = "round";
-        context.strokeStyle = variable("--rt-surface"); // over lines that pass behind it
-        context.fillStyle = variable("--bs-body-color");
-        context.strokeText(name, px + (fits ? 12 : -12) * scale, py - 12 * scale);
-        context.fillText(name, px + (fits ? 12 : -12) * scale, py - 12 * scale);
-      }
     }
+    if (data.points.length <= MOST_NAMES && place.clientWidth >= NAMED_WIDTH) drawNames(u, context, scale, left, top);
     context.restore();
+  }
+
+  // Each beside its point, where no other name and no point is; where there is no such place, pointing at it tells.
+  function drawNames(u, context, scale, left, top) {
+    const box = (px, py, width, height) => ({ px, py, width, height });
+    const meet = (a, b) => a.px < b.px + b.width && b.px < a.px + a.width && a.py < b.py + b.height && b.py < a.py + a.height;
+    const taken = data.points.map((one) => box(left(one.kl) - 8 * scale, top(one.reward) - 8 * scale, 16 * scale, 16 * scale));
+    context.textAlign = "left";
+    context.lineWidth = 4 * scale;
+    context.lineJoin = "round";
+    context.strokeStyle = variable("--rt-surface"); // over lines that pass behind it
+    context.fillStyle = variable("--bs-body-color");
+    for (const one of data.points.filter((each) => each.policy)) {
+      const name = one.name.length > 24 ? `${one.name.slice(0, 23)}…` : one.name;
+      const width = context.measureText(name).width, height = 14 * scale;
+      const px = left(one.kl), py = top(one.reward);
+      const places = [-12, 12].flatMap((up) => [px + 12 * scale, px - 12 * scale - width]
+        .map((start) => box(start, py + up * scale - height / 2, width, height)));
+      const free = places.find((each) => each.px >= u.bbox.left && each.px + width < u.bbox.left + u.bbox.width
+        && each.py >= u.bbox.top && each.py + height < u.bbox.top + u.bbox.height && !taken.some((other) => meet(each, other)));
+      if (!free) continue;
+      taken.push(free);
+      context.strokeText(name, free.px, free.py + height / 2);
+      context.fillText(name, free.px, free.py + height / 2);
+    }
   }
 
   // What is never below 0 has no axis below 0.

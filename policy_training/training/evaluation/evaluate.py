@@ -8,8 +8,9 @@ with truncation it is a description of those texts and not an estimate of KL(pol
 """
 
 import math
+import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -171,13 +172,21 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     return {
         **evaluation.as_dict(),
         "against_reference": against,
-        # Samples of one prompt are not independent: the prompts are what was drawn.
-        "score_standard_error": evaluation.score_std / math.sqrt(len(prompts)),
+        "score_standard_error": standard_error_over_prompts(scores_by_prompt(rollouts)),
         "policy_sha256s": model_source_sha256s(config.policy),
         "reward_model_sha256s": scorer.sha256s,
         **scorer_report(scorer),
         "seconds": time.perf_counter() - started,
     }
+
+
+def standard_error_over_prompts(scores: Mapping[str, Sequence[float]]) -> float | None:
+    """Of the mean reward. Samples of one prompt are not independent: the prompts are what was drawn, and their means
+    are what varies, with n - 1. None for a single prompt, which says nothing of others.
+    """
+    if len(scores) < 2:
+        return None
+    return statistics.stdev(map(statistics.fmean, scores.values())) / math.sqrt(len(scores))
 
 
 def scores_by_prompt(rollouts: Sequence[Rollout]) -> dict[str, list[float]]:

@@ -202,6 +202,13 @@ def test_an_evaluation_by_two_models_of_two_tokenizers_and_a_function(
         },
         abs=1e-5,
     )
+    # Two answers each to five prompts, which are what was drawn.
+    by_prompt = {row["prompt_id"]: [] for row in responses}
+    for row, score in zip(responses, scores, strict=True):
+        by_prompt[row["prompt_id"]].append(score)
+    means = np.array(list(by_prompt.values())).mean(axis=1)
+    assert means.shape == (5,)
+    assert result["score_standard_error"] == pytest.approx(means.std(ddof=1) / np.sqrt(5))
     assert result["rewards"]["functions"] == [LENGTH_PENALTY]
     assert result["rewards"]["model_sha256s"]["Harmless_round_1"]["model.safetensors"]
     sample = run.samples(1)[0]
