@@ -124,16 +124,19 @@ _FIND_PRACTICE = f"""SELECT t.id {_FROM_OPEN_BATCHES}
     ORDER BY tr.id, (SELECT COUNT(*) FROM {_TABLE["a"]} WHERE a.task_id = t.id AND a.annotator_id = %(actor)s),
     t.id LIMIT 1"""
 
-# The last judgment that can still be changed, among the person's latest.
-_LAST_ASSIGNMENT = f"""SELECT a.public_id FROM (
-        SELECT cur.judgment_id AS judgment FROM {_TABLE["cur"]} WHERE cur.annotator_id = %(actor)s
-        ORDER BY cur.judgment_id DESC LIMIT {{latest}}
-    ) latest1
-    JOIN {_TABLE["j"]} ON j.id = latest1.judgment JOIN {_TABLE["a"]} ON a.id = j.assignment_id
-    JOIN {_TABLE["t"]} ON t.id = a.task_id JOIN {_TABLE["b"]} ON b.id = t.batch_id
-    LEFT JOIN {_TABLE["i"]} ON i.id = j.from_import_id
-    WHERE b.project_id = %(project)s AND b.state = 'open' AND NOT j.withdrawn AND t.purpose <> 'practice'
-    AND (j.from_import_id IS NULL OR i.state = 'done') ORDER BY j.id DESC LIMIT 1"""
+# The last judgment that can still be changed, among the person's latest. A limit at each step keeps their order: a
+# planner that knows nothing of the tables yet begins with all tasks of the batch.
+_LAST_ASSIGNMENT = f"""SELECT judged2.public_id FROM (
+        SELECT a.public_id, a.task_id, judged1.judgment1 FROM (
+            SELECT j.id AS judgment1, j.assignment_id AS assignment1, j.from_import_id AS import1 FROM (
+                SELECT cur.judgment_id AS latest2 FROM {_TABLE["cur"]} WHERE cur.annotator_id = %(actor)s
+                ORDER BY cur.judgment_id DESC LIMIT {{latest}}
+            ) latest1 JOIN {_TABLE["j"]} ON j.id = latest1.latest2 WHERE NOT j.withdrawn LIMIT {{latest}}
+        ) judged1 JOIN {_TABLE["a"]} ON a.id = judged1.assignment1 LEFT JOIN {_TABLE["i"]} ON i.id = judged1.import1
+        WHERE judged1.import1 IS NULL OR i.state = 'done' LIMIT {{latest}}
+    ) judged2 JOIN {_TABLE["t"]} ON t.id = judged2.task_id JOIN {_TABLE["b"]} ON b.id = t.batch_id
+    WHERE b.project_id = %(project)s AND b.state = 'open' AND t.purpose <> 'practice'
+    ORDER BY judged2.judgment1 DESC LIMIT 1"""
 
 # What a person has done and can be given, from counts alone; `parts` is of how many rows more than one for each count.
 _ANNOTATOR_COUNTS = f"""SELECT COALESCE(SUM(sums1.judged1), 0) AS judged1, COALESCE(SUM(sums1.parts), 0) AS parts,
