@@ -126,12 +126,11 @@ _FIND_PRACTICE = f"""SELECT t.id {_FROM_OPEN_BATCHES}
 
 # The last judgment that can still be changed, among the person's latest. A limit at each step keeps their order: a
 # planner that knows nothing of the tables yet begins with all tasks of the batch.
-_LAST_ASSIGNMENT = f"""SELECT judged2.public1 FROM (
-        SELECT a.public_id AS public1, a.task_id AS task1, judged1.judgment1 FROM (
-            SELECT j.id AS judgment1, j.assignment_id AS assignment1, j.from_import_id AS import1 FROM (
-                SELECT cur.judgment_id AS latest2 FROM {_TABLE["cur"]} WHERE cur.annotator_id = %(actor)s
-                ORDER BY cur.judgment_id DESC LIMIT {{latest}}
-            ) latest1 JOIN {_TABLE["j"]} ON j.id = latest1.latest2 WHERE NOT j.withdrawn LIMIT {{latest}}
+_LAST_ASSIGNMENT = f"""SELECT judged2.public1 FROM (SELECT a.public_id AS public1, a.task_id AS task1, judged1.judgment1
+        FROM (SELECT j.id AS judgment1, j.assignment_id AS assignment1, j.from_import_id AS import1
+            FROM (SELECT cur.judgment_id AS latest2 FROM {_TABLE["cur"]} WHERE cur.annotator_id = %(actor)s
+                ORDER BY cur.judgment_id DESC LIMIT {{latest}}) latest1 JOIN {_TABLE["j"]} ON j.id = latest1.latest2
+            WHERE NOT j.withdrawn LIMIT {{latest}}
         ) judged1 JOIN {_TABLE["a"]} ON a.id = judged1.assignment1 LEFT JOIN {_TABLE["i"]} ON i.id = judged1.import1
         WHERE judged1.import1 IS NULL OR i.state = 'done' LIMIT {{latest}}
     ) judged2 JOIN {_TABLE["t"]} ON t.id = judged2.task1 JOIN {_TABLE["b"]} ON b.id = t.batch_id
@@ -237,9 +236,7 @@ class ClaimOptions:
     expired_with_draft: int | None  # key of a task
     reserved: int | None  # key of a task
     practice: int | None  # key of a task
-    batches: list[
-        tuple[int, int, int | None, int | None]
-    ]  # key, queue version, priority and task of the cursor
+    batches: list[tuple[int, int, int | None, int | None]]  # key, queue version, priority and task of cursor
 
 
 def lock_member(actor: User, project: Project, *, takes_task: bool = False) -> datetime:
