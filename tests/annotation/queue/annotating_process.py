@@ -44,9 +44,6 @@ from annotation.queue.actions import (  # noqa: E402
 from workspace.database import database_now  # noqa: E402
 from workspace.models import Project, User  # noqa: E402
 
-# As many requests at once as a web worker has threads; people wait for each other there, too.
-at_once = threading.Semaphore(4)
-
 
 class Annotator(threading.Thread):
     def __init__(self, person, project, until, seed):
@@ -63,20 +60,18 @@ class Annotator(threading.Thread):
         key = uuid.uuid4().hex
         # Now and then the answer is lost on the way and the browser sends it again.
         for _ in range(2 if self.chance.random() < 0.1 else 1):
-            with at_once:
-                submit_judgment(
-                    actor=self.person,
-                    assignment=assignment,
-                    content=JudgmentInput(tiers=tiers, strengths=strengths),
-                    idempotency_key=key,
-                )
+            submit_judgment(
+                actor=self.person,
+                assignment=assignment,
+                content=JudgmentInput(tiers=tiers, strengths=strengths),
+                idempotency_key=key,
+            )
         self.accepted.append(key)
         self.cycles += 1
 
     def turn(self):
         """False when there is nothing left to do."""
-        with at_once:
-            claimed = claim_task(actor=self.person, project=self.project)
+        claimed = claim_task(actor=self.person, project=self.project)
         if claimed is None:
             # Leases of killed processes are brought to their end here instead of waiting for a minute.
             Assignment.objects.filter(state="leased", annotator=self.person).update(
