@@ -219,8 +219,9 @@ def shared_data() -> Path | None:
 @pytest.fixture(scope="session")
 def browser():
     """Debian's or the system's Chromium; its console errors and CSP reports fail a test (see `page`)."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=90_000)  # a busy machine draws slowly
     executable = os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)

@@ -5,6 +5,7 @@ from datetime import time
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from annotation.assigning.acknowledging import publish_to_acknowledge
 from annotation.assigning.actions import set_batch_audience, set_member_work
@@ -355,7 +356,7 @@ def test_refused_fields_and_notes_with_code_are_legible(pages, live_server, olga
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Your projects").wait_for()
     page.goto(live_server.url + reverse("rounds:start", args=["garden"]))
-    assert page.locator(".alert-warning code").count() == 2
+    expect(page.locator(".alert-warning code")).to_have_count(2)
     assert complaints(page, 1280) == []
     page.complaints.clear()  # a refused form is a 422, which the browser writes to its console
 
@@ -385,8 +386,8 @@ def test_an_invitation_is_made_copied_and_gone_after_a_reload(pages):
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == link
     page.reload()
-    assert page.get_by_label("The invitation's link").count() == 0
-    assert page.get_by_role("list", name="Open invitations").get_by_role("listitem").count() == 2
+    expect(page.get_by_label("The invitation's link")).to_have_count(0)
+    expect(page.get_by_role("list", name="Open invitations").get_by_role("listitem")).to_have_count(2)
 
 
 def test_removing_a_member_asks_first(pages, project):
@@ -395,7 +396,7 @@ def test_removing_a_member_asks_first(pages, project):
     button = page.get_by_role("button", name="Remove a-colleague")
     button.click()
     dialog = page.get_by_role("dialog")
-    assert "Remove a-colleague-with-a-long-name from Kitchen?" in dialog.inner_text()
+    expect(dialog).to_contain_text("Remove a-colleague-with-a-long-name from Kitchen?")
     assert complaints(page, 1280) == []
     dialog.get_by_role("button", name="No, go back").click()
     before = project.memberships.count()

@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from policy_training.models import BenchmarkFile
 from tests.policy_training.test_benchmarks import LINES, content
@@ -23,7 +24,7 @@ def test_a_file_of_this_computer_fills_the_fields_and_is_stored(
     page.goto(live_server.url + reverse("policies:benchmark_files", args=["kitchen"]))
     page.get_by_label("From a file of this computer").set_input_files(path)
     page.get_by_text("is in the field below").wait_for()
-    assert page.get_by_label("Name", exact=True).input_value() == "sums and more"
+    expect(page.get_by_label("Name", exact=True)).to_have_value("sums and more")
     page.get_by_role("button", name="Add").click()
     page.get_by_role("rowheader", name="sums and more").wait_for()
     assert set(BenchmarkFile.objects.get().summary) == {"news", "capitals", "sums"}

@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from annotation.judging.actions import JudgmentInput, submit_judgment
 from annotation.queue.actions import claim_task
@@ -62,11 +63,11 @@ def test_what_ends_or_cancels_asks_first_with_the_count(page, logged_in, round_,
     logged_in(page).goto(address)
     page.get_by_role("button", name="End annotation now").click()
     dialog = page.get_by_role("dialog")
-    assert "End with 0 of 4 judgments?" in dialog.inner_text()
+    expect(dialog).to_contain_text("End with 0 of 4 judgments?")
     page.keyboard.press("Enter")  # the harmless button has the focus
     dialog.wait_for(state="hidden")
     page.get_by_role("button", name="Cancel the round").click()
-    assert "Cancel round 1 for good?" in dialog.inner_text()
+    expect(dialog).to_contain_text("Cancel round 1 for good?")
     page.keyboard.press("Escape")
     round_.refresh_from_db()
     assert round_.stage == Stage.ANNOTATING
@@ -80,7 +81,7 @@ def test_what_ends_or_cancels_asks_first_with_the_count(page, logged_in, round_,
         idempotency_key="a tie of all",
     )
     page.wait_for_timeout(2500)
-    assert page.locator(".timeline :text('0 of 4 judgments')").count() == 1
+    expect(page.locator(".timeline :text('0 of 4 judgments')")).to_have_count(1)
     dialog.get_by_role("button", name="Cancel the round").click()
     page.locator(".badge-state:text-is('Cancelled')").wait_for()
     round_.refresh_from_db()
@@ -99,13 +100,13 @@ def test_a_poll_leaves_the_keyboard_where_it_was(page, logged_in, round_, addres
             idempotency_key=where,
         )
         page.locator(f".timeline :text('{number} of 4 judgments')").wait_for()
-        assert page.evaluate("document.activeElement.id") == where
+        expect(page.locator(f"#{where}")).to_be_focused()
     # What is gone cannot keep the focus; the reader stays in the page.
     page.locator("#end-annotation").focus()
     enter_stage(round_, Stage.REWARD_MODEL, "ended by somebody else")
     page.locator("#end-annotation").wait_for(state="detached")
     page.wait_for_timeout(100)
-    assert page.evaluate("document.activeElement.id") == "content"
+    expect(page.locator("#content")).to_be_focused()
 
 
 def test_when_the_session_ends_the_page_leaves_for_the_login_and_comes_back(
@@ -158,14 +159,14 @@ def test_a_round_starts_in_the_browser_with_lengths_that_fit_the_policy(
     shown = {"tiny": ("146", "110"), "llama2": ("128", "128")}[preset]
     prompt, response = page.get_by_label("Longest prompt"), page.get_by_label("Longest response")
     page.locator(f"#id_max_prompt_tokens[placeholder='{shown[0]}']").wait_for()
-    assert response.get_attribute("placeholder") == shown[1]
-    assert page.get_by_label("Prompts", exact=True).input_value() == "7"
+    expect(response).to_have_attribute("placeholder", shown[1])
+    expect(page.get_by_label("Prompts", exact=True)).to_have_value("7")
     # Too long is refused on the form, and nothing has started.
     prompt.fill("200")
     response.fill("100")
     page.locator("#start-round button.btn-primary").click()
     page.get_by_role("alert").wait_for()
-    assert "reads 256 tokens at once" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("reads 256 tokens at once")
     assert not Round.objects.exists()
     page.complaints.clear()  # the browser reports the answer 422
     response.fill("")
@@ -213,13 +214,13 @@ def test_a_chosen_ppo_preset_shows_its_values_in_the_empty_options_and_keeps_wha
     page.locator("summary", has_text="Algorithm").click()
     page.get_by_label("Clip range", exact=True).locator("visible=true").fill("none")
     gae_lambda = page.get_by_label("GAE lambda", exact=True)
-    assert gae_lambda.get_attribute("placeholder") == "0.95"
+    expect(gae_lambda).to_have_attribute("placeholder", "0.95")
     page.get_by_label("PPO by the preset").select_option("ppo_vanilla")
     page.locator("[name='policy.algorithm.gae_lambda'][placeholder='0.9']").wait_for()
     whitens = page.get_by_label("Whiten advantages")
-    assert whitens.locator("option").first.text_content() == "no (preset)"
-    assert page.locator("[name='policy.algorithm.clip_range']").input_value() == "none"
-    assert "C.3" in page.locator("#id_policy\\.algorithm\\.gae_lambda_source").text_content()
+    expect(whitens.locator("option").first).to_have_text("no (preset)")
+    expect(page.locator("[name='policy.algorithm.clip_range']")).to_have_value("none")
+    expect(page.locator("#id_policy\\.algorithm\\.gae_lambda_source")).to_contain_text("C.3")
     # Every section is legible, in reach of the keyboard and no wider than a phone.
     page.set_viewport_size({"width": 320, "height": 900})
     for section in page.locator(".option-section").all():

@@ -7,6 +7,7 @@ import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from runs.models import Run
 from tests.axe import run_axe
@@ -33,7 +34,7 @@ def test_curves_log_and_state_move_and_polling_ends_with_the_run(max_looks, live
     page.on("request", lambda request: asked.append(request.url))
     page.goto(live_server.url + url("run", filled))
     page.wait_for_selector("#curves[data-points='30']")
-    assert page.locator(".curve").count() == 2
+    expect(page.locator(".curve")).to_have_count(2)
     page.wait_for_selector("text=about 1 min 15 s left")
 
     with open(filled.path / "metrics.jsonl", "a") as metrics:
@@ -50,7 +51,7 @@ def test_curves_log_and_state_move_and_polling_ends_with_the_run(max_looks, live
     Run.objects.filter(pk=filled.pk).update(state="done", **fields_of("done"))
     page.wait_for_selector("#run-live[data-finished=yes]")
     page.wait_for_selector("#curves[data-stopped=yes]")
-    assert page.locator("#run-announcer").text_content() == "The run is now: Done"
+    expect(page.locator("#run-announcer")).to_have_text("The run is now: Done")
     before = len(asked)
     page.wait_for_timeout(4500)
     assert len(asked) == before, "nothing is asked for any more"
@@ -125,7 +126,7 @@ def test_a_paused_ppo_run_s_page_is_accessible_and_fits(max_looks, live_server, 
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(live_server.url + url("run", paused_ppo))
     page.wait_for_selector("#curves[data-points='40']")
-    assert page.locator("#reward-figures figure").count() == 4
+    expect(page.locator("#reward-figures figure")).to_have_count(4)
     assert not run_axe(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -193,7 +194,7 @@ def test_cancelling_a_run_asks_first(max_looks, live_server, filled):  # noqa: F
     page.goto(live_server.url + url("run", filled))
     page.get_by_role("button", name="Cancel the run").click()
     dialog = page.get_by_role("dialog")
-    assert "at step 30 of 120" in dialog.inner_text()
+    expect(dialog).to_contain_text("at step 30 of 120")
     page.keyboard.press("Escape")
     filled.refresh_from_db()
     assert not filled.cancel_requested

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.annotator import progress
 from annotation.annotator.progress import duration_words, time_worked
@@ -67,16 +68,17 @@ def test_the_clock_counts_activity_and_stands_still_while_nothing_happens_or_it_
     page.clock.install()
     open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
-    assert page.inner_text("#work-page-clock-today") == "0 min"
+    expect(page.locator("#work-page-clock-today")).to_have_text("0 min")
     page.keyboard.press("Shift")
     page.clock.run_for(40_000)
     page.keyboard.press("Shift")
     # Of five minutes without a sign of life one counts.
     page.clock.run_for(300_000)
-    assert page.inner_text("#work-page-clock-today") == "1 min"
-    assert page.inner_text("#work-page-clock-state") == "stopped: nothing happens"
+    expect(page.locator("#work-page-clock-today")).to_have_text("1 min")
+    expect(page.locator("#work-page-clock-state")).to_have_text("stopped: nothing happens")
     page.keyboard.press("p")
-    assert page.is_hidden(".task") and page.is_visible("#work-page-paused")
+    expect(page.locator(".task")).to_be_hidden()
+    expect(page.locator("#work-page-paused")).to_be_visible()
     assert page.evaluate("document.activeElement.closest('#work-page-paused') !== null")
     assert axe(page) == []
     # Nothing is judged, skipped or counted meanwhile, whatever is pressed; a reload does not end it.
@@ -86,11 +88,12 @@ def test_the_clock_counts_activity_and_stands_still_while_nothing_happens_or_it_
         page.clock.run_for(120_000)
         page.reload()
         page.wait_for_selector("#work-page-paused:not([hidden])")
-    assert page.inner_text("#work-page-clock-state") == "paused"
+    expect(page.locator("#work-page-clock-state")).to_have_text("paused")
     assert Assignment.objects.get(public_id=first).state == "leased"
     page.keyboard.press("Enter")  # on its button, where the focus is
-    assert wait_for_task(page) == first and page.is_visible(".task")
-    assert page.locator("input[name=scale]:checked").count() == 0
+    assert wait_for_task(page) == first
+    expect(page.locator(".task")).to_be_visible()
+    expect(page.locator("input[name=scale]:checked")).to_have_count(0)
     page.keyboard.press("1")
     page.clock.run_for(10_000)
     page.keyboard.press("Enter")
@@ -98,4 +101,4 @@ def test_the_clock_counts_activity_and_stands_still_while_nothing_happens_or_it_
     wait_until(page, lambda: Judgment.objects.exists())
     # Whoever had begun nothing begins with a reload at nothing; what passed in the pause is in no case counted.
     assert 10 <= Judgment.objects.get().seconds < 40
-    assert page.inner_text("#work-page-clock-week") == "0 min"
+    expect(page.locator("#work-page-clock-week")).to_have_text("0 min")

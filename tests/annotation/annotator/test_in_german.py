@@ -1,6 +1,7 @@
 """The work page in German, in a real browser: what its scripts say, beside what its templates say."""
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Assignment, Judgment
 from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
@@ -44,10 +45,10 @@ def test_pairs_are_judged_in_german_and_a_lost_connection_is_told_so(
     make_batch(tasks=3)
     open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
-    assert page.get_attribute("html", "lang") == "de"
+    expect(page.locator("html")).to_have_attribute("lang", "de")
     wait_for_words(page, "#work-page-progress", "0 erledigt")
     page.keyboard.press("Enter")
-    assert page.inner_text("#task-problem") == "Wählen Sie zuerst, welche Antwort besser ist."
+    expect(page.locator("#task-problem")).to_have_text("Wählen Sie zuerst, welche Antwort besser ist.")
     assert fits(page, 320) and fits(page, 1280)
     page.keyboard.press("2")
     page.keyboard.press("Enter")
@@ -83,13 +84,13 @@ def test_a_ranking_is_announced_in_german(german_page, ada, make_batch, address,
         page.keyboard.press("b")
         page.keyboard.press(key)
         wait_for_words(page, "#work-page-announcer", said)
-    assert page.inner_text("#ranking legend") == "Um wie viel besser sind A und B als C?"
-    assert page.get_attribute(".tier.is-tie", "aria-label") == "Rang 1, Gleichstand"
+    expect(page.locator("#ranking legend")).to_have_text("Um wie viel besser sind A und B als C?")
+    expect(page.locator(".tier.is-tie")).to_have_attribute("aria-label", "Rang 1, Gleichstand")
     assert fits(page, 320)
     assert page.evaluate(CROWDED) == []
     page.keyboard.press("Escape")
     page.keyboard.press("q")
     wait_for_words(page, "#guided-title", "Welche ist besser, A oder B?")
-    assert page.inner_text("#guided-count") == "Frage 1 von höchstens 3"
-    assert page.inner_text(".guided-answer[data-better='1'] span") == "B ist besser"
+    expect(page.locator("#guided-count")).to_have_text("Frage 1 von höchstens 3")
+    expect(page.locator(".guided-answer[data-better='1'] span")).to_have_text("B ist besser")
     assert fits(page, 320)

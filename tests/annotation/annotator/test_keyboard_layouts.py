@@ -1,6 +1,7 @@
 """The keys of the work page on layouts that write other signs: Chromium is sent a sign and the place of its key."""
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Assignment
 from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
@@ -47,7 +48,7 @@ def test_digits_and_letters_work_by_their_place_where_the_layout_writes_other_si
     assert (chosen(page), wait_for_task(page)) == ("4", first)
     # A question mark over the 7 of a Cyrillic keyboard opens the list and chooses nothing.
     press(page, "?", "Digit7", SHIFT)
-    assert page.is_visible("#keys-dialog")
+    expect(page.locator("#keys-dialog")).to_be_visible()
     page.keyboard.press("Escape")
     assert chosen(page) == "4"
     press(page, "т", "KeyN")

@@ -1,6 +1,7 @@
 """Back, Forward and reload on the work page; the jump to the top; what a phone's page and forced colours show."""
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Judgment
 from tests.annotation.annotator.test_stored_work import now, store, unsent
@@ -65,7 +66,7 @@ def test_a_kept_page_shows_its_task_again_only_where_it_was_not_judged_since(
     page.evaluate(KEPT_PAGE)
     page.wait_for_load_state("networkidle")
     assert wait_for_task(page) == first
-    assert page.is_checked("input[name=scale][value='2']")
+    expect(page.locator("input[name=scale][value='2']")).to_be_checked()
     other.keyboard.press("7")
     other.keyboard.press("Enter")
     wait_until(page, lambda: Judgment.objects.count() == 1)
@@ -105,7 +106,7 @@ def test_code_and_tables_in_a_prompt_scroll_and_do_not_widen_a_phones_page(
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     boxes = page.locator(".turn pre:not(.as-written), .turn .table-scroll")
-    assert boxes.count() == 2
+    expect(boxes).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     inner = boxes.evaluate_all("boxes => boxes.map(box => box.scrollWidth > box.clientWidth)")
     assert inner == [True, True]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from playwright.sync_api import expect
 
 from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import labels_to_responses, marks_by_label
@@ -174,7 +175,7 @@ class TestInBrowser:
         handle = wait_for_task(page)
         page.keyboard.press("3")
         page.keyboard.press("Enter")
-        assert page.inner_text("#task-problem") == "Answer A: say “Overall quality”."
+        expect(page.locator("#task-problem")).to_have_text("Answer A: say “Overall quality”.")
         # Digits choose on the mark that has the focus and go on to the next required one: A's two, B's two, confidence.
         for digit in "61728":
             page.keyboard.press(digit)
@@ -202,14 +203,14 @@ class TestInBrowser:
         page.get_by_label("What to mend").first.fill("the end")
         page.reload()
         wait_for_task(page)
-        assert page.locator(".asked-mark input[type=radio]:checked").count() == 7
-        assert page.get_by_label("Expresses opinion").nth(1).is_checked()
-        assert page.get_by_label("What to mend").first.input_value() == "the end"
+        expect(page.locator(".asked-mark input[type=radio]:checked")).to_have_count(7)
+        expect(page.get_by_label("Expresses opinion").nth(1)).to_be_checked()
+        expect(page.get_by_label("What to mend").first).to_have_value("the end")
         page.locator("#work-page-task").focus()
         page.keyboard.press("1")
         page.keyboard.press("2")
         page.keyboard.press("Control+Enter")
-        assert page.inner_text("#task-problem") == "Write in a few words why."
+        expect(page.locator("#task-problem")).to_have_text("Write in a few words why.")
         page.keyboard.type("It answers.")
         page.keyboard.press("Control+Enter")
         wait_until(page, lambda: Judgment.objects.count() == 1)
@@ -256,10 +257,10 @@ class TestInBrowser:
         field.get_by_role("button", name="rude").click()
         field.get_by_role("textbox").fill("is green")
         field.get_by_role("button", name="untrue").click()
-        assert "do not stand there so" in field.inner_text()
+        expect(field).to_contain_text("do not stand there so")
         field.get_by_role("textbox").fill("tea")
         field.get_by_role("button", name="untrue").click()
-        assert "more than once" in field.inner_text()
+        expect(field).to_contain_text("more than once")
         field.get_by_role("textbox").fill("So is")
         field.get_by_role("button", name="untrue").click()
         # Over the end of a line, of the text as it was written.
@@ -272,7 +273,7 @@ class TestInBrowser:
         field.get_by_role("button", name="rude").click()
         page.reload()
         wait_for_task(page)
-        assert answer.get_by_role("listitem").filter(has_text="Remove").count() == 3
+        expect(answer.get_by_role("listitem").filter(has_text="Remove")).to_have_count(3)
         page.set_viewport_size({"width": 320, "height": 900})
         assert complaints(page, 320) == []
         page.keyboard.press("1")

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Judgment
 from annotation.preferences.scale import labels_to_responses, tiers_to_labels
@@ -90,8 +91,8 @@ def test_digits_grade_the_steps_in_turn_without_touching_an_answer(page, ada, ma
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     page.keyboard.press("Enter")
-    assert "Say how much better A is than B" in page.inner_text("#task-problem")
-    assert "Say how much better A is than B" in page.inner_text("[data-step='0'] .step-problem")
+    expect(page.locator("#task-problem")).to_contain_text("Say how much better A is than B")
+    expect(page.locator("[data-step='0'] .step-problem")).to_contain_text("Say how much better A is than B")
     for digit in "124":
         page.keyboard.press(digit)
     page.keyboard.press("Enter")
@@ -121,7 +122,7 @@ def test_a_drag_makes_a_tie_and_a_gap_makes_a_rank(page, ada, make_batch, addres
     assert tiers_on_screen(page) == [["A", "D"], ["B"], ["C"]]
     drag("C", page.locator(".slot-gap").first)
     assert tiers_on_screen(page) == [["C"], ["A", "D"], ["B"]]
-    assert "rank 1 of 3" in page.inner_text("#work-page-announcer")
+    expect(page.locator("#work-page-announcer")).to_contain_text("rank 1 of 3")
 
 
 def wait_for_dragging(page):
@@ -175,7 +176,7 @@ def test_dropped_beside_the_ranking_an_answer_goes_back(page, ada, make_batch, a
     handle = wait_for_task(page)
     drag_to(page, "C", 500, 20)
     assert tiers_on_screen(page) == [["A"], ["B"], ["C"], ["D"]]
-    assert page.locator(".is-moving, .is-target").count() == 0
+    expect(page.locator(".is-moving, .is-target")).to_have_count(0)
     top = page.locator(".gap").first.bounding_box()
     drag_to(page, "C", 500, top["y"] - 10)
     assert tiers_on_screen(page) == [["C"], ["A"], ["B"], ["D"]]
@@ -192,7 +193,7 @@ def test_where_ties_are_not_allowed_none_can_be_made(page, ada, max_, project, m
     page.keyboard.press("b")
     page.keyboard.press("t")
     assert tiers_on_screen(page) == [["A"], ["B"], ["C"]]
-    assert page.locator("[data-move=tie]").count() == 0
+    expect(page.locator("[data-move=tie]")).to_have_count(0)
 
 
 def test_a_ranking_is_made_by_touch_on_a_small_phone(browser, ada, make_batch, address, open_as):
@@ -202,7 +203,7 @@ def test_a_ranking_is_made_by_touch_on_a_small_phone(browser, ada, make_batch, a
     page.goto(address("annotate"))
     wait_for_task(page)
     page.get_by_role("button", name="Move answer C up").tap()
-    assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
+    wait_until(page, lambda: tiers_on_screen(page) == [["A"], ["C"], ["B"]])
     for step in range(2):
         page.locator(".step").nth(step).locator(".strength").first.tap()
     page.get_by_role("button", name="Submit").tap()
@@ -232,9 +233,9 @@ def test_a_finger_drags_an_answer_between_two_others(browser, ada, make_batch, a
     page.wait_for_timeout(300)
     for part in range(1, 11):
         touch("touchMove", (x, y + (goal["y"] + goal["height"] / 2 - y) * part / 10))
-    assert page.locator(".step-row.is-target").count() == 1
+    expect(page.locator(".step-row.is-target")).to_have_count(1)
     touch("touchEnd")
-    assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
+    wait_until(page, lambda: tiers_on_screen(page) == [["A"], ["C"], ["B"]])
     context.close()
 
 

@@ -3,6 +3,7 @@
 from math import ceil, log2
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Judgment
 from annotation.preferences.scale import tiers_to_labels
@@ -64,13 +65,13 @@ def test_letters_with_ties_and_slips(page, at_ranking):
     page.keyboard.press("o")
     for key in ["c", "=", "a", "c", "e", "Backspace", "+", "Backspace", "d", "+", "b"]:
         page.keyboard.press(key)
-    assert page.inner_text("#typed-order") == "C = A > D = B > …"
+    expect(page.locator("#typed-order")).to_have_text("C = A > D = B > …")
     page.keyboard.press("Enter")
-    assert "E has no place yet" in page.inner_text("#task-problem")
+    expect(page.locator("#task-problem")).to_contain_text("E has no place yet")
     page.keyboard.press("e")
     assert tiers_on_screen(page) == [["A", "C"], ["B", "D"], ["E"]]
     page.keyboard.press("Backspace")  # the last letter again
-    assert page.is_visible("#typed")
+    expect(page.locator("#typed")).to_be_visible()
     page.keyboard.press("=")
     page.keyboard.press("e")
     assert tiers_on_screen(page) == [["A", "C"], ["B", "D", "E"]]
@@ -84,7 +85,7 @@ def test_escape_leaves_the_letters_and_they_pick_answers_again(page, at_ranking)
     at_ranking(3)
     for key in ("o", "c", "Escape", "c", "ArrowUp"):
         page.keyboard.press(key)
-    assert page.is_hidden("#typed")
+    expect(page.locator("#typed")).to_be_hidden()
     assert tiers_on_screen(page) == [["A"], ["C"], ["B"]]
 
 
@@ -94,7 +95,7 @@ def test_the_way_chosen_last_is_that_of_the_next_ranking(page, at_ranking):
     for key in ("c", "b", "a", "1", "1", "Enter"):
         page.keyboard.press(key)
     wait_for_another(page, first)
-    assert page.is_visible("#typed")
+    expect(page.locator("#typed")).to_be_visible()
     for letter in "bca":
         page.keyboard.press(letter)
     assert tiers_on_screen(page) == [["B"], ["C"], ["A"]]
@@ -112,7 +113,7 @@ def test_letters_by_touch_on_a_small_phone(browser, ada, make_batch, address, op
     page.tap("[data-type-tie]")
     page.tap("[data-type=A]")
     page.tap("[data-type=C]")
-    assert tiers_on_screen(page) == [["D"], ["A", "B"], ["C"]]
+    wait_until(page, lambda: tiers_on_screen(page) == [["D"], ["A", "B"], ["C"]])
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     context.close()
 
@@ -122,7 +123,7 @@ def test_questions_find_the_order_of_nine(page, at_ranking, how):
     at_ranking(9)
     page.keyboard.press("q")
     rank = dict(zip("ABCDEFGHI", [4, 1, 3, 1, 0, 5, 3, 2, 4], strict=True))
-    assert "of at most 21" in page.inner_text("#guided-count")
+    expect(page.locator("#guided-count")).to_contain_text("of at most 21")
     assert answer_by(page, rank, how=how) <= sum(ceil(log2(i + 1)) for i in range(1, 9))
     expected = [["E"], ["B", "D"], ["H"], ["C", "G"], ["A", "I"], ["F"]]
     assert tiers_on_screen(page) == expected
@@ -139,20 +140,18 @@ def test_questions_go_on_after_a_reload_and_the_last_is_taken_back(page, at_rank
     page.keyboard.press("1")  # A over B
     page.keyboard.press("2")  # a slip: C over A
     page.keyboard.press("Backspace")
-    assert page.inner_text("#guided-count") == "Question 2 of at most 11"
+    expect(page.locator("#guided-count")).to_have_text("Question 2 of at most 11")
     asked = page.inner_text("#guided-title")
     page.keyboard.press("Enter")
-    assert "Say which is better" in page.inner_text("#task-problem")
+    expect(page.locator("#task-problem")).to_contain_text("Say which is better")
     page.reload()
     assert wait_for_task(page) == handle
-    assert (page.inner_text("#guided-title"), page.inner_text("#guided-count")) == (
-        asked,
-        "Question 2 of at most 11",
-    )
+    expect(page.locator("#guided-title")).to_have_text(asked)
+    expect(page.locator("#guided-count")).to_have_text("Question 2 of at most 11")
     answer_by(page, {label: rank for rank, label in enumerate("ABCDEF")})
     assert tiers_on_screen(page) == [[label] for label in "ABCDEF"]
     page.keyboard.press("Backspace")
-    assert page.is_visible("#guided")
+    expect(page.locator("#guided")).to_be_visible()
 
 
 def test_who_goes_on_by_hand_keeps_what_the_questions_have_told(page, at_ranking):
@@ -168,18 +167,18 @@ def test_an_answer_against_the_order_is_shown_and_settled(page, at_ranking):
     at_ranking(4)
     page.keyboard.press("q")
     answer_by(page, {label: rank for rank, label in enumerate("ABCD")})
-    assert page.locator("#guided-contradictions li").count() == 0
+    expect(page.locator("#guided-contradictions li")).to_have_count(0)
     page.keyboard.press("c")
     page.keyboard.press("ArrowUp")
     said = page.locator("#guided-contradictions li")
-    assert said.count() == 1
-    assert "You said that B is better than C. The order says otherwise." in said.inner_text()
+    expect(said).to_have_count(1)
+    expect(said).to_contain_text("You said that B is better than C. The order says otherwise.")
     said.get_by_role("button", name="Keep the order of B and C").click()
-    assert page.locator("#guided-contradictions li").count() == 0
+    expect(page.locator("#guided-contradictions li")).to_have_count(0)
     assert tiers_on_screen(page) == [["A"], ["C"], ["B"], ["D"]]
     page.locator(".guided-said summary").click()
     page.get_by_role("button", name="Ask again about A and B").click()
-    assert page.inner_text("#guided-title") == "Which is better, A or B?"
+    expect(page.locator("#guided-title")).to_have_text("Which is better, A or B?")
     page.keyboard.press("2")
     # What hung on it is asked anew; the rest is known.
     answer_by(page, dict(zip("BACD", range(4), strict=True)))
@@ -195,7 +194,7 @@ def test_both_ways_are_accessible_and_fit(page, at_ranking, scheme, width):
     at_ranking(4)
     for way, panel in (("typed", "#typed"), ("guided", "#guided")):
         page.click(f"[data-way={way}]")
-        assert page.is_visible(panel)
+        expect(page.locator(panel)).to_be_visible()
         assert axe(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
@@ -208,13 +207,14 @@ def test_where_the_project_says_so_large_rankings_begin_by_questions_until_someb
     )
     make_batch(tasks=1, responses_per_task=5)
     first = at_ranking(6, tasks=3)
-    assert page.locator(".rank-card").count() == 5 and not page.is_visible("#guided")
+    expect(page.locator(".rank-card")).to_have_count(5)
+    expect(page.locator("#guided")).not_to_be_visible()
     page.keyboard.type("1111")
     page.keyboard.press("Enter")
     wait_for_another(page, first)
     second = wait_for_task(page)
     page.wait_for_selector("#guided:not([hidden])")
-    assert page.get_attribute("[data-way=guided]", "aria-pressed") == "true"
+    expect(page.locator("[data-way=guided]")).to_have_attribute("aria-pressed", "true")
     # Escape is of this ranking alone: the next begins by questions again.
     page.keyboard.press("Escape")
     page.wait_for_selector("#guided", state="hidden")
@@ -228,5 +228,5 @@ def test_where_the_project_says_so_large_rankings_begin_by_questions_until_someb
     page.keyboard.press("Enter")
     wait_for_another(page, third)
     wait_for_task(page)
-    assert not page.is_visible("#guided")
+    expect(page.locator("#guided")).not_to_be_visible()
     wait_until(page, lambda: Judgment.objects.count() == 3)

@@ -1,6 +1,7 @@
 """One answer alone, of which the marks are the judgment: by keyboard in a browser, and through the endpoints."""
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.annotator.presenter import PAGE_VERSION
 from annotation.batches.actions import open_batch
@@ -167,7 +168,7 @@ class TestInBrowser:
         wait_for_task(page)
         handle = page.locator(".task").get_attribute("data-public-id")
         page.keyboard.press("Enter")
-        assert "The answer: say “Coherence”." in page.locator("#task-problem").inner_text()
+        expect(page.locator("#task-problem")).to_contain_text("The answer: say “Coherence”.")
         for digit in "62":
             page.keyboard.press(digit)
         page.keyboard.press("2")  # the optional one, from wherever the focus is
@@ -181,7 +182,7 @@ class TestInBrowser:
         # Undo brings the marks back, and a change of one of them replaces the judgment.
         page.keyboard.press("z")
         page.wait_for_selector(".task-revising")
-        assert page.locator("[data-mark=coherence] input:checked").get_attribute("value") == "6"
+        expect(page.locator("[data-mark=coherence] input:checked")).to_have_attribute("value", "6")
         page.keyboard.press("Backspace")
         page.keyboard.press("2")
         page.keyboard.press("Enter")

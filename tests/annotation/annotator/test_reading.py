@@ -1,6 +1,7 @@
 """How a task is read, in a real browser: folded turns, differences, search, columns, the guideline, the dock."""
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.content.actions import add_prompts
 from annotation.models import Judgment, Task
@@ -29,19 +30,20 @@ def at_work(page, ada, max_, project, make_batch, address, open_as):
 
 def test_earlier_turns_come_folded_open_by_key_and_by_search(at_work):
     page = at_work
-    assert page.get_by_role("button", name="Show 6 earlier turns").is_visible()
-    assert not page.locator("#earlier-turns p", has_text="turn0").is_visible()
+    expect(page.get_by_role("button", name="Show 6 earlier turns")).to_be_visible()
+    expect(page.locator("#earlier-turns p", has_text="turn0")).not_to_be_visible()
     assert page.locator(".response").first.bounding_box()["y"] < 500
     page.keyboard.press(".")
-    assert page.locator("#earlier-turns p", has_text="turn0").is_visible()
+    expect(page.locator("#earlier-turns p", has_text="turn0")).to_be_visible()
     page.keyboard.press(".")
     page.keyboard.press("/")
     page.keyboard.type("TURN3")
     page.wait_for_selector("mark.search-match.is-current")
-    assert page.inner_text("#task-search-count") == "1 of 1, prompt"
-    assert page.locator("#earlier-turns p", has_text="turn3").is_visible()
+    expect(page.locator("#task-search-count")).to_have_text("1 of 1, prompt")
+    expect(page.locator("#earlier-turns p", has_text="turn3")).to_be_visible()
     page.keyboard.press("Escape")
-    assert page.locator("mark").count() == 0 and not page.is_visible("#task-search")
+    expect(page.locator("mark")).to_have_count(0)
+    expect(page.locator("#task-search")).not_to_be_visible()
 
 
 def test_what_differs_is_marked_and_the_judgment_goes_on_as_before(at_work):
@@ -49,10 +51,11 @@ def test_what_differs_is_marked_and_the_judgment_goes_on_as_before(at_work):
     page.get_by_role("button", name="Mark the differences").click()
     page.wait_for_selector("mark.difference")
     marked = {page.locator(f"[data-response={label}] mark.difference").all_inner_texts()[0] for label in "AB"}
-    assert marked == {"24", "42"} and page.locator("mark.difference").count() == 2
+    assert marked == {"24", "42"}
+    expect(page.locator("mark.difference")).to_have_count(2)
     assert axe(page) == []
     page.keyboard.press("y")
-    assert page.locator("mark").count() == 0
+    expect(page.locator("mark")).to_have_count(0)
     assert page.locator(".response .prose").first.inner_text() in (
         NEAR.replace("**", ""),
         NEAR.replace("**", "").replace("24", "42"),
@@ -80,9 +83,9 @@ def test_the_readers_choices_outlive_a_reload_and_the_guideline_stands_beside(at
     panel, task = page.locator("#guideline-dialog").bounding_box(), page.locator(".task").bounding_box()
     assert panel["x"] >= task["x"] + task["width"]
     page.keyboard.press("3")  # the keys of the task go on working
-    assert page.is_checked("input[name=scale][value='3']")
+    expect(page.locator("input[name=scale][value='3']")).to_be_checked()
     page.keyboard.press("r")
-    assert not page.is_visible("#guideline-dialog")
+    expect(page.locator("#guideline-dialog")).not_to_be_visible()
 
 
 def test_the_scale_is_in_the_window_at_every_size(at_work):

@@ -3,6 +3,7 @@ a catalog that the test makes; nothing is cut or lies over something else.
 """
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Judgment
 from annotation.preferences.scale import tiers_to_labels
@@ -33,7 +34,8 @@ def test_a_pair_is_mirrored_and_its_keys_mean_what_stands_on_them(
     make_batch(tasks=2, texts=["احفظ الخبز في كيس ورقي.", "Keep it in a bag."])
     open_as(page, ada).goto(address("annotate"))
     first = wait_for_task(page)
-    assert page.get_attribute("html", "dir") == "rtl" and page.get_attribute("html", "lang") == "he"
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.locator("html")).to_have_attribute("lang", "he")
     assert page.evaluate(MIRRORED) == {"brand": True, "scale": True}
     assert faults(page) == []
     # Each text has the direction of its own letters.
@@ -46,9 +48,9 @@ def test_a_pair_is_mirrored_and_its_keys_mean_what_stands_on_them(
     page.keyboard.press("2")
     page.locator("[name=scale]:checked").focus()
     page.keyboard.press("ArrowLeft")
-    assert page.input_value("[name=scale]:checked") == "3"
+    expect(page.locator("[name=scale]:checked")).to_have_value("3")
     page.keyboard.press("ArrowRight")
-    assert page.input_value("[name=scale]:checked") == "2"
+    expect(page.locator("[name=scale]:checked")).to_have_value("2")
     page.keyboard.press("Enter")
     wait_for_another(page, first)
     wait_until(page, lambda: Judgment.objects.count() == 1)
@@ -67,7 +69,8 @@ def test_rankings_and_ones_own_pages_are_mirrored_whole(hebrew_page, ada, make_b
     page.keyboard.press("b")
     page.keyboard.press("a")
     order = page.locator("#typed-order")
-    assert order.inner_text() == "B > A > …" and order.get_attribute("dir") == "ltr"
+    expect(order).to_have_text("B > A > …")
+    expect(order).to_have_attribute("dir", "ltr")
     assert faults(page) == []
     page.click("[data-way=guided]")
     page.wait_for_selector("#guided:not([hidden])")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from annotation.annotator import pages, shortcuts
 from annotation.annotator.shortcuts import (
@@ -165,7 +166,7 @@ def test_a_new_entry_works_without_a_change_of_the_script(
     page.keyboard.press("#")
     wait_for_another(page, first)
     wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
-    assert page.get_attribute(".task", "data-public-id") != first
+    expect(page.locator(".task")).not_to_have_attribute("data-public-id", first)
 
 
 @pytest.mark.browser
@@ -179,13 +180,13 @@ def test_with_single_keys_off_only_enter_and_the_arrows_of_a_ranking_work(
     page.get_by_role("button", name="Keys").click()
     page.get_by_role("switch").click()
     page.keyboard.press("Escape")
-    assert page.locator("#work-page.keys-off").count() == 1
+    expect(page.locator("#work-page.keys-off")).to_have_count(1)
     card = page.locator(".rank-card[data-response=C]")
     card.focus()
     for letter in ("a", "t", "2", "s", "n", "?"):
         page.keyboard.press(letter)
     assert card.evaluate("card => card === document.activeElement")
-    assert page.locator(".is-tie, .step input:checked, .note[open], dialog[open]").count() == 0
+    expect(page.locator(".is-tie, .step input:checked, .note[open], dialog[open]")).to_have_count(0)
     page.keyboard.press("ArrowUp")
     order = page.eval_on_selector_all(".rank-card", "cards => cards.map(card => card.dataset.response)")
     assert order == ["A", "C", "B"]
@@ -197,5 +198,5 @@ def test_with_single_keys_off_only_enter_and_the_arrows_of_a_ranking_work(
     )
     card.focus()
     page.keyboard.press("Enter")
-    assert "Say how much better A is than C" in page.inner_text("#task-problem")
+    expect(page.locator("#task-problem")).to_contain_text("Say how much better A is than C")
     assert wait_for_task(page) == handle

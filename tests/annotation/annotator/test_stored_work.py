@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import tiers_to_labels
@@ -96,14 +97,14 @@ def test_a_refused_judgment_of_the_version_before_is_given_back(
     page.reload()
     for _ in range(2):  # it stands there until it was read, after a reload as well
         page.wait_for_selector("#work-page-notice:not([hidden])")
-        assert "You have judged this task already" in page.inner_text("#work-page-notice")
+        expect(page.locator("#work-page-notice")).to_contain_text("You have judged this task already")
         page.reload()
     page.wait_for_selector("#work-page-notice:not([hidden])")
     page.click("#work-page-notice a")
     page.wait_for_function("old => document.querySelector('.task')?.dataset.publicId === old", arg=first)
-    assert page.is_hidden("#work-page-notice")
-    assert page.is_checked("input[name=scale][value='7']")
-    assert page.input_value("[name=rationale]") == "clearly"
+    expect(page.locator("#work-page-notice")).to_be_hidden()
+    expect(page.locator("input[name=scale][value='7']")).to_be_checked()
+    expect(page.locator("[name=rationale]")).to_have_value("clearly")
     page.keyboard.press("Control+Enter")
     wait_until(page, lambda: Judgment.objects.count() == 2)
     newest = Judgment.objects.latest("pk")
@@ -119,8 +120,8 @@ def test_a_draft_of_a_ranking_of_the_version_before_is_restored(page, ada, make_
     store(page, f"draft:{handle}", draft | {"flags": [], "seconds": 12.5, "key": KEY, "at": now()})
     page.reload()
     assert wait_for_task(page) == handle
-    assert page.input_value("[name=rationale]") == "half a thou"
-    assert page.locator("[name=step-0]:checked").get_attribute("value") == "3"
+    expect(page.locator("[name=rationale]")).to_have_value("half a thou")
+    expect(page.locator("[name=step-0]:checked")).to_have_attribute("value", "3")
     page.keyboard.press("Control+Enter")
     wait_until(page, lambda: Judgment.objects.exists())
     judgment = Judgment.objects.get()
@@ -143,8 +144,8 @@ def test_of_a_draft_here_and_one_on_the_server_the_younger_counts_whatever_their
     page.reload()
     assert wait_for_task(page) == handle
     value, rationale = shown
-    assert page.is_checked(f"input[name=scale][value='{value}']")
-    assert page.input_value("[name=rationale]") == rationale
+    expect(page.locator(f"input[name=scale][value='{value}']")).to_be_checked()
+    expect(page.locator("[name=rationale]")).to_have_value(rationale)
 
 
 def test_single_keys_that_were_off_stay_off(page, ada, make_batch, address, open_as):
@@ -155,4 +156,4 @@ def test_single_keys_that_were_off_stay_off(page, ada, make_batch, address, open
     page.reload()
     wait_for_task(page)
     page.keyboard.press("2")
-    assert page.locator("input[name=scale]:checked").count() == 0
+    expect(page.locator("input[name=scale]:checked")).to_have_count(0)

@@ -1,6 +1,7 @@
 """Texts in a real browser: as they were written, white space, code that is copied and wrapped."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.annotation.annotator.test_work_page import axe, wait_for_task
 
@@ -18,20 +19,20 @@ def test_the_plain_switch_shows_everything_as_written_and_is_remembered(
     poem = page.locator(".response", has_text="so much")
     shown = poem.locator(".prose").inner_text().splitlines()
     assert [line for line in shown if line] == [line for line in POEM.splitlines() if line]
-    assert poem.locator(".blank-line").count() == 2
+    expect(poem.locator(".blank-line")).to_have_count(2)
     page.keyboard.press("u")
     assert poem.locator("[data-written]").inner_text() == POEM
-    assert page.locator("[data-rendered]:visible").count() == 0
-    assert page.locator("[data-written]:visible").count() == 3
+    expect(page.locator("[data-rendered]:visible")).to_have_count(0)
+    expect(page.locator("[data-written]:visible")).to_have_count(3)
     page.reload()
     wait_for_task(page)
     page.wait_for_selector("[data-written]:visible")
-    assert page.locator("[data-rendered]:visible").count() == 0
+    expect(page.locator("[data-rendered]:visible")).to_have_count(0)
     # One answer goes its own way.
     page.locator("[data-written-switch]").first.click()
-    assert page.locator("[data-written]:visible").count() == 2
+    expect(page.locator("[data-written]:visible")).to_have_count(2)
     page.keyboard.press("u")
-    assert page.locator("[data-written]:visible").count() == 0
+    expect(page.locator("[data-written]:visible")).to_have_count(0)
 
 
 def test_wide_code_is_copied_and_wrapped(page, ada, make_batch, address, open_as):
@@ -77,9 +78,10 @@ def test_answers_stacked_one_above_the_other_are_whole_and_apart(page, ada, make
     bottom = "getBoundingClientRect().bottom"
     inside = f"e => [...e.querySelectorAll('.prose > *')].every(c => c.{bottom} <= e.{bottom} + 1)"
     assert all(one.evaluate(inside) for one in page.locator(".response").all())
-    assert answer.locator(".math-display .katex").count() == 1
+    expect(answer.locator(".math-display .katex")).to_have_count(1)
     assert answer.locator(".math-display .mtable, .math-display mtable").count() >= 1
-    assert answer.locator("td").count() == 2 and answer.locator("td .katex").count() == 1
+    expect(answer.locator("td")).to_have_count(2)
+    expect(answer.locator("td .katex")).to_have_count(1)
     line = answer.locator(".prose p", has=page.locator(".math-inline")).first
     assert line.evaluate("e => getComputedStyle(e).whiteSpace") == "pre-wrap"
     assert "Given    that" in line.inner_text()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from annotation.annotator.presenter import PAGE_VERSION
 from annotation.judging.bulk import NewJudgment, add_judgments
@@ -118,19 +119,19 @@ class TestThePage:
         open_as(page, ada).goto(address("annotate"))
         first = wait_for_task(page)
         news = page.locator("#work-page-guideline-news")
-        assert news.is_hidden()
+        expect(news).to_be_hidden()
         new = publish("Prefer the *longer* one.")
-        assert "shorter" in page.text_content("#guideline-text")
+        expect(page.locator("#guideline-text")).to_contain_text("shorter")
         page.keyboard.press("1")
         page.keyboard.press("Enter")  # made under the text that was on the screen
         wait_for_another(page, first)
         second = wait_for_task(page)
         news.wait_for(state="visible")
-        assert "The guideline has changed" in news.inner_text()
+        expect(news).to_contain_text("The guideline has changed")
         news.get_by_role("button", name="Read it").click()
-        assert page.inner_text("#guideline-text") == "Prefer the longer one."
+        expect(page.locator("#guideline-text")).to_have_text("Prefer the longer one.")
         page.keyboard.press("Escape")
-        assert news.is_hidden()
+        expect(news).to_be_hidden()
         page.keyboard.press("1")
         page.keyboard.press("Enter")
         wait_for_another(page, second)
@@ -141,7 +142,7 @@ class TestThePage:
         page.goto(address("overview"))
         page.goto(address("annotate"))
         wait_for_task(page)
-        assert news.is_visible()
+        expect(news).to_be_visible()
 
     def test_the_first_guideline_of_a_project_reaches_an_open_page(
         self, page, ada, project, make_batch, address, open_as, publish
@@ -151,7 +152,7 @@ class TestThePage:
         open_as(page, ada).goto(address("annotate"))
         first = wait_for_task(page)
         button = page.get_by_role("button", name="Guideline")
-        assert button.count() == 0
+        expect(button).to_have_count(0)
         publish("Prefer the shorter one.")
         page.keyboard.press("1")
         page.keyboard.press("Enter")
@@ -171,8 +172,8 @@ class TestThePage:
         for _ in range(responses - 1):
             page.keyboard.press("2")
         page.keyboard.press("Enter")
-        assert "Write in a few words why" in page.inner_text("#task-problem")
-        assert page.evaluate("document.activeElement.name") == "rationale"
+        expect(page.locator("#task-problem")).to_contain_text("Write in a few words why")
+        expect(page.locator("[name=rationale]")).to_be_focused()
         page.keyboard.type("It is kinder.")
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(".no-tasks")

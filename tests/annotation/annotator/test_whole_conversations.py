@@ -1,6 +1,7 @@
 """Whole conversations as answers, in a real browser: turns and their speakers, folding, search, differences."""
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
@@ -55,8 +56,8 @@ def label_of(page, text):
 
 def test_a_pair_of_conversations_is_read_turn_by_turn_and_judged_by_keyboard(at_work):
     page = at_work(2)
-    assert page.get_by_text("Whole conversations are compared").is_visible()
-    assert page.locator("#prompt .turn").count() == 1
+    expect(page.get_by_text("Whole conversations are compared")).to_be_visible()
+    expect(page.locator("#prompt .turn")).to_have_count(1)
     longer = label_of(page, "Rinse it twice.")
     turns = page.get_by_role("list", name=f"Conversation {longer}").locator("> li")
     assert [turn.locator(".turn-speaker").inner_text() for turn in turns.all()] == [
@@ -71,17 +72,17 @@ def test_a_pair_of_conversations_is_read_turn_by_turn_and_judged_by_keyboard(at_
     page.keyboard.press("/")
     page.keyboard.type("comes last")
     page.wait_for_selector("mark.search-match.is-current")
-    assert page.inner_text("#task-search-count") == f"1 of 1, answer {longer}"
+    expect(page.locator("#task-search-count")).to_have_text(f"1 of 1, answer {longer}")
     assert last.bounding_box()["height"] > 2 * folded
     page.keyboard.press("Escape")
     page.keyboard.press("y")
     page.wait_for_selector("mark.difference")
     first_turn = f"[data-response={longer}] li:first-child mark.difference"
     assert page.locator(first_turn).all_inner_texts() == ["twice"]
-    assert "Compared turn by turn" in page.inner_text(".differences-said")
+    expect(page.locator(".differences-said")).to_contain_text("Compared turn by turn")
     page.keyboard.press("y")
     page.keyboard.press("u")
-    assert "[user] Why twice?" in page.inner_text(f"[data-response={longer}] [data-written]")
+    expect(page.locator(f"[data-response={longer}] [data-written]")).to_contain_text("[user] Why twice?")
     page.keyboard.press("u")
     page.keyboard.press("2")
     page.keyboard.press("Enter")
@@ -91,10 +92,10 @@ def test_a_pair_of_conversations_is_read_turn_by_turn_and_judged_by_keyboard(at_
 def test_conversations_are_ranked_beside_a_plain_answer(at_work):
     page = at_work(3)
     card = page.locator(".rank-card", has_text="Rinse it twice.")
-    assert card.locator(".dialogue > li").count() == 5
-    assert page.locator(".rank-card", has_text="Ask somebody").locator(".dialogue").count() == 0
+    expect(card.locator(".dialogue > li")).to_have_count(5)
+    expect(page.locator(".rank-card", has_text="Ask somebody").locator(".dialogue")).to_have_count(0)
     card.locator(".btn-unfold").click()
-    assert card.locator("[data-turn]").nth(3).is_visible()
+    expect(card.locator("[data-turn]").nth(3)).to_be_visible()
     assert axe(page) == []
 
 
@@ -105,5 +106,5 @@ def test_axe_finds_nothing_on_a_pair_of_conversations(at_work, page, width, sche
     at_work(2)
     assert axe(page) == []
     page.get_by_role("button", name="Show all of this turn").click()
-    assert page.get_by_role("button", name="Shorten this turn").is_visible()
+    expect(page.get_by_role("button", name="Shorten this turn")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from django.contrib.sessions.models import Session
+from playwright.sync_api import expect
 
 from annotation.batches.actions import close_batch
 from annotation.models import Assignment, Judgment, Response
@@ -77,7 +78,7 @@ def test_enter_without_a_choice_says_what_is_missing(page, ada, make_batch, addr
     open_as(page, ada).goto(address("annotate"))
     handle = wait_for_task(page)
     page.keyboard.press("Enter")
-    assert "First choose which answer" in page.inner_text("#task-problem")
+    expect(page.locator("#task-problem")).to_contain_text("First choose which answer")
     assert wait_for_task(page) == handle
     assert not Judgment.objects.exists()
 
@@ -117,13 +118,13 @@ def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
     wait_until(page, lambda: Judgment.objects.count() == 1)
     page.keyboard.press("z")
     page.wait_for_selector(".task-revising")
-    assert page.get_attribute(".task", "data-public-id") == first
-    assert page.is_checked("input[name=scale][value='1']")
+    expect(page.locator(".task")).to_have_attribute("data-public-id", first)
+    expect(page.locator("input[name=scale][value='1']")).to_be_checked()
     page.keyboard.press("8")
     page.keyboard.press("Enter")
     wait_for_another(page, first)
     assert wait_for_task(page) == second
-    assert page.input_value("[name=rationale]") == "a thought about the second"
+    expect(page.locator("[name=rationale]")).to_have_value("a thought about the second")
     wait_until(page, lambda: Judgment.objects.count() == 2)
     newest = Judgment.objects.current().get()
     assert tiers_to_labels(newest.order_shown, newest.tiers) == [["B"], ["A"]]
@@ -154,19 +155,19 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
     page.keyboard.press("s")
     wait_for_another(page, first)
     second = wait_for_task(page)
-    assert "Undo" in page.inner_text("#work-page-undo")
+    expect(page.locator("#work-page-undo")).to_contain_text("Undo")
     page.keyboard.press("2")
     page.keyboard.press("z")
     wait_for_another(page, second)
     assert wait_for_task(page) == first
-    assert page.input_value("[name=rationale]") == "a long thought"
-    assert page.is_checked("input[name=scale][value='7']")
-    assert not page.is_visible("#work-page-undo")
+    expect(page.locator("[name=rationale]")).to_have_value("a long thought")
+    expect(page.locator("input[name=scale][value='7']")).to_be_checked()
+    expect(page.locator("#work-page-undo")).not_to_be_visible()
     assert Assignment.objects.get(public_id=first).state == "leased"
     page.keyboard.press("Enter")
     wait_for_another(page, first)
     assert wait_for_task(page) == second
-    assert page.is_checked("input[name=scale][value='2']")
+    expect(page.locator("input[name=scale][value='2']")).to_be_checked()
     wait_until(page, lambda: Judgment.objects.count() == 1)
     assert Judgment.objects.get().rationale == "a long thought"
     wait_for_agreeing_counters(page)
@@ -191,9 +192,9 @@ def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
     second = wait_for_task(page)
     page.keyboard.press("z")
     page.wait_for_selector("#work-page-notice:not([hidden])")
-    assert "somebody else has taken it" in page.inner_text("#work-page-notice")
+    expect(page.locator("#work-page-notice")).to_contain_text("somebody else has taken it")
     assert wait_for_task(page) == second
-    assert not page.is_visible("#work-page-undo")
+    expect(page.locator("#work-page-undo")).not_to_be_visible()
 
 
 def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch, address, open_as):
@@ -209,7 +210,7 @@ def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch
     page.context.set_offline(True)
     page.keyboard.press("z")
     page.wait_for_selector("#work-page-notice:not([hidden])")
-    assert "You are offline" in page.inner_text("#work-page-notice")
+    expect(page.locator("#work-page-notice")).to_contain_text("You are offline")
 
 
 def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connection(
@@ -224,8 +225,8 @@ def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connectio
     page.keyboard.press("4")
     page.keyboard.press("Enter")
     page.wait_for_selector(".task-waiting:has-text('Log in')")
-    assert "Log in again" in page.inner_text("#work-page-notice")
-    assert "connection" not in page.inner_text("#work-page")
+    expect(page.locator("#work-page-notice")).to_contain_text("Log in again")
+    expect(page.locator("#work-page")).not_to_contain_text("connection")
     # Logged in again in another tab: what waited is sent, and the work goes on.
     open_as(page, ada)
     page.evaluate("window.dispatchEvent(new Event('focus'))")
@@ -258,8 +259,8 @@ def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, addres
     # A reload in the middle of the second task brings back what was on the screen.
     page.goto(address("annotate"))
     assert wait_for_task(page) == second
-    assert page.is_checked("input[name=scale][value='6']")
-    assert page.input_value("[name=rationale]") == "half a thou"
+    expect(page.locator("input[name=scale][value='6']")).to_be_checked()
+    expect(page.locator("[name=rationale]")).to_have_value("half a thou")
 
 
 def test_an_answer_whose_receipt_was_lost_is_stored_once(forgiving_page, ada, make_batch, address, open_as):
@@ -329,9 +330,11 @@ def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
     second.keyboard.press("7")
     second.keyboard.press("Enter")
     second.wait_for_selector("#work-page-notice:not([hidden])")
-    assert "You have judged this task already" in second.inner_text("#work-page-notice")
+    expect(second.locator("#work-page-notice")).to_contain_text("You have judged this task already")
     wait_for_another(second, handle)
-    assert second.is_visible("#work-page-notice")  # the next task does not take the sentence away
+    expect(
+        second.locator("#work-page-notice")
+    ).to_be_visible()  # the next task does not take the sentence away
     assert Judgment.objects.get().strengths == [1]
     second.click("#work-page-notice a")
     # The page that is left still has its task for a moment.
@@ -398,9 +401,9 @@ def test_hostile_text_runs_nothing_and_fetches_nothing(
     shown = 0
     while page.wait_for_selector(".task, .no-tasks").get_attribute("class") == "task":
         handle = wait_for_task(page)
-        assert (
-            page.locator("#work-page-task :is(script, img, iframe, svg, style, link, form form)").count() == 0
-        )
+        expect(
+            page.locator("#work-page-task :is(script, img, iframe, svg, style, link, form form)")
+        ).to_have_count(0)
         page.evaluate(
             """document.querySelectorAll('#work-page-task .prose *').forEach(
             e => e.dispatchEvent(new MouseEvent('mouseover', {bubbles: true})))"""
@@ -508,19 +511,19 @@ def test_a_call_is_seen_as_a_call_and_every_answer_also_as_it_was_written(
     Response.objects.filter(text="No").update(turns=turns)
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
-    assert page.locator(".tool-call-name code").inner_text() == "book"
+    expect(page.locator(".tool-call-name code")).to_have_text("book")
     assert page.locator(".tool-call pre").inner_text() == '{\n  "people": 2,\n  "at": "19:00"\n}'
-    assert page.locator(".tool-result").inner_text() == "full"
+    expect(page.locator(".tool-result")).to_have_text("full")
     label = page.locator("[data-response]", has_text="One moment").get_attribute("data-response")
     other = "A" if label == "B" else "B"
     switch = page.get_by_role("button", name=f"Answer {other} as written")
     written = page.locator(f"[data-response={other}] [data-written]")
-    assert written.is_hidden()
+    expect(written).to_be_hidden()
     switch.click()
-    assert written.inner_text() == "**Yes** \\[x\\]"
-    assert page.locator(f"[data-response={other}] [data-rendered]").is_hidden()
+    expect(written).to_have_text("**Yes** \\[x\\]")
+    expect(page.locator(f"[data-response={other}] [data-rendered]")).to_be_hidden()
     switch.click()
-    assert written.is_hidden()
+    expect(written).to_be_hidden()
     for width in (1280, 320):
         page.set_viewport_size({"width": width, "height": 900})
         assert axe(page) == []
@@ -549,7 +552,7 @@ def test_after_the_guideline_or_the_keys_enter_submits(
     page.keyboard.press("Escape")
     page.keyboard.press("Enter")
     page.wait_for_selector(".no-tasks")
-    assert page.locator("dialog[open]").count() == 0
+    expect(page.locator("dialog[open]")).to_have_count(0)
     wait_until(page, lambda: Judgment.objects.exists())
     assert Judgment.objects.get().strengths == [1] * (responses - 1)
 
@@ -564,7 +567,7 @@ def test_after_a_click_on_the_theme_or_on_as_written_enter_submits(page, ada, ma
     page.get_by_role("button", name="Answer A as written").click()
     page.keyboard.press("Enter")
     page.wait_for_selector(".no-tasks")
-    assert page.get_attribute("html", "data-bs-theme") == theme
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
 
 
 def test_after_a_refused_enter_the_ring_is_on_what_is_chosen(page, ada, make_batch, address, open_as):
@@ -576,7 +579,7 @@ def test_after_a_refused_enter_the_ring_is_on_what_is_chosen(page, ada, make_bat
     focused = page.evaluate("document.activeElement.value")
     assert focused == page.locator("input[name=scale]:checked").get_attribute("value") == "2"
     page.keyboard.press("ArrowRight")  # counts from what is chosen
-    assert page.locator("input[name=scale]:checked").get_attribute("value") == "3"
+    expect(page.locator("input[name=scale]:checked")).to_have_attribute("value", "3")
 
 
 def test_after_a_click_on_a_point_the_arrow_keys_scroll(page, ada, make_batch, address, open_as):
@@ -585,7 +588,7 @@ def test_after_a_click_on_a_point_the_arrow_keys_scroll(page, ada, make_batch, a
     wait_for_task(page)
     page.locator(".point").nth(1).click()
     page.keyboard.press("ArrowDown")
-    assert page.locator("input[name=scale]:checked").get_attribute("value") == "2"
+    expect(page.locator("input[name=scale]:checked")).to_have_attribute("value", "2")
 
 
 def test_who_is_removed_is_told_so_and_keeps_what_was_typed(
@@ -601,7 +604,7 @@ def test_who_is_removed_is_told_so_and_keeps_what_was_typed(
     page.wait_for_selector("#work-page-notice >> text=no longer a member")
     notice = page.inner_text("#work-page-notice")
     assert "You are no longer a member of “Kitchen”" in notice and "There is no such task" not in notice
-    assert page.locator("#work-page-notice a").count() == 0
+    expect(page.locator("#work-page-notice a")).to_have_count(0)
     draft = page.evaluate(
         "id => JSON.parse(Object.entries(localStorage).find(([name]) => name.endsWith(`draft:${id}`))[1])",
         first,
@@ -629,17 +632,17 @@ def test_formulas_are_drawn_under_the_sites_policy_and_only_where_there_are_some
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
     page.wait_for_selector(".math-display[data-drawn] .katex")
-    assert page.locator(".math-inline .katex, .math-display .katex").count() == 7
-    assert page.locator(".katex mtd").count() == 4
+    expect(page.locator(".math-inline .katex, .math-display .katex")).to_have_count(7)
+    expect(page.locator(".katex mtd")).to_have_count(4)
     # The arrow of a vector has the width KaTeX gave it, through the element's style.
     assert (
         page.locator(".katex .accent-body svg, .katex .overlay svg").first.evaluate("e => e.style.width")
         != ""
     )
     # A link is never made, whatever a formula asks for; an unknown command is drawn as its name.
-    assert page.locator(".prose a").count() == 0
+    expect(page.locator(".prose a")).to_have_count(0)
     assert "\\notacommand" in page.locator(".prose", has_text="Two:").inner_text()
-    assert page.locator(".prose", has_text="None, for $5.").inner_text() == "None, for $5."
+    expect(page.locator(".prose", has_text="None, for $5.")).to_have_text("None, for $5.")
     assert {url.split("/")[2] for url in requests} == {page.url.split("/")[2]}
     for width in (1280, 320):
         page.set_viewport_size({"width": width, "height": 900})

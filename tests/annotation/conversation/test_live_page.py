@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.sessions.models import Session
+from playwright.sync_api import expect
 
 from annotation.models import Conversation, ConversationTurn, Judgment
 from tests.annotation.annotator.right_to_left import faults
@@ -32,7 +33,7 @@ def both_done(writer, number):
 
 def test_two_turns_by_keyboard_alone_and_the_better_answer_stays(opened, talk, writer):
     page = opened
-    assert page.evaluate("document.activeElement.id") == "live-message"
+    expect(page.locator("#live-message")).to_be_focused()
     page.keyboard.type("What can I cook?")
     page.keyboard.press("Enter")
     page.wait_for_selector("#live-open:not([hidden])")
@@ -48,9 +49,9 @@ def test_two_turns_by_keyboard_alone_and_the_better_answer_stays(opened, talk, w
     page.keyboard.press("8")
     page.keyboard.press("Enter")
     page.wait_for_selector("#live-form:not([hidden])")
-    assert page.locator("#live-transcript .turn").count() == 2
-    assert better in page.inner_text("#live-transcript")
-    assert page.evaluate("document.activeElement.id") == "live-message"
+    expect(page.locator("#live-transcript .turn")).to_have_count(2)
+    expect(page.locator("#live-transcript")).to_contain_text(better)
+    expect(page.locator("#live-message")).to_be_focused()
     judgment = Judgment.objects.get()
     assert judgment.strengths == [3] and judgment.tiers[0] == [judgment.order_shown[1]]
     writer.says.clear()
@@ -61,7 +62,7 @@ def test_two_turns_by_keyboard_alone_and_the_better_answer_stays(opened, talk, w
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('#live-transcript .turn').length === 4")
     assert ConversationTurn.objects.get(number=2).chosen_at_random
-    assert page.inner_text("#live-progress") == "Turn 3 of 3"
+    expect(page.locator("#live-progress")).to_have_text("Turn 3 of 3")
 
 
 def test_what_is_typed_and_what_is_written_outlive_a_reload(opened, talk, writer):
@@ -69,13 +70,13 @@ def test_what_is_typed_and_what_is_written_outlive_a_reload(opened, talk, writer
     page.fill("#live-message", "Half a mess")
     page.reload()
     page.wait_for_selector("#live-form:not([hidden])")
-    assert page.input_value("#live-message") == "Half a mess"
+    expect(page.locator("#live-message")).to_have_value("Half a mess")
     write(page, "What can I cook?")
     writer.lay_down("old", "writing", "Rice is")
     page.reload()
     page.wait_for_function("() => document.querySelector('#live-answers').textContent.includes('Rice is')")
-    assert page.inner_text("#live-sent") == "What can I cook?"
-    assert page.input_value("#live-message") == ""
+    expect(page.locator("#live-sent")).to_have_text("What can I cook?")
+    expect(page.locator("#live-message")).to_have_value("")
     both_done(writer, 1)
     page.wait_for_selector(".task")
     page.keyboard.press("2")
@@ -97,7 +98,7 @@ def test_two_tabs_lead_one_conversation_and_neither_overwrites_the_other(opened,
     other.wait_for_function(
         "() => document.querySelector('#live-refusal').textContent.includes('another window')"
     )
-    assert other.input_value("#live-message") == "From the second tab"
+    expect(other.locator("#live-message")).to_have_value("From the second tab")
     assert [turn.message for turn in talk.turns.all()] == ["From the first tab"]
     both_done(writer, 1)
     page.wait_for_selector(".task")
@@ -117,7 +118,7 @@ def test_a_logout_amid_a_turn_loses_nothing(forgiving_page, talk, writer, ada, o
     write(page, "What can I cook?")
     Session.objects.all().delete()
     page.wait_for_selector("#work-page-notice:not([hidden]) a")
-    assert "logged out" in page.inner_text("#work-page-notice")
+    expect(page.locator("#work-page-notice")).to_contain_text("logged out")
     both_done(writer, 1)
     open_as(page, ada)
     page.evaluate("window.dispatchEvent(new Event('focus'))")
@@ -139,21 +140,21 @@ def test_an_answer_that_fails_is_asked_for_again_or_left_out(opened, talk, write
     writer.lay_down("old", "done", "Rice.")
     writer.lay_down("new", "failed", message="The model could not write an answer.")
     page.wait_for_selector("#live-problem:not([hidden])")
-    assert "could not write an answer" in page.inner_text("#live-answers")
-    assert page.evaluate("document.activeElement.id") == "live-again"
+    expect(page.locator("#live-answers")).to_contain_text("could not write an answer")
+    expect(page.locator("#live-again")).to_be_focused()
     page.keyboard.press("Enter")
     wait_until(page, lambda: talk.turns.get().answers.get(source__name="new").attempt == 2)
     page.wait_for_selector("#live-problem:not([hidden])")
     page.click("#live-one")
     page.wait_for_selector("#live-form:not([hidden])")
-    assert "Rice." in page.inner_text("#live-transcript")
+    expect(page.locator("#live-transcript")).to_contain_text("Rice.")
     assert talk.turns.get().outcome == "one_answer"
 
 
 def test_the_end_is_asked_about_and_an_opener_is_taken(opened, talk):
     page = opened
     page.select_option("#live-opener", "What can I cook with rice?")
-    assert page.input_value("#live-message") == "What can I cook with rice?"
+    expect(page.locator("#live-message")).to_have_value("What can I cook with rice?")
     asked = page.get_by_role("dialog", name="End this conversation? You cannot go on with it later.")
     page.click("#live-end")
     asked.wait_for()
@@ -192,7 +193,8 @@ def test_from_right_to_left_nothing_of_a_conversation_is_cut(
     page = hebrew_page
     open_as(page, ada).goto(address("conversation", public_id=talk.public_id))
     page.wait_for_selector("#live-form:not([hidden])")
-    assert page.get_attribute("html", "dir") == "rtl" and faults(page) == []
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    assert faults(page) == []
     write(page, "What can I cook with rice?")
     both_done(writer, 1)
     page.wait_for_selector(".task")
@@ -200,6 +202,7 @@ def test_from_right_to_left_nothing_of_a_conversation_is_cut(
     page.keyboard.press("2")
     page.keyboard.press("Enter")
     page.wait_for_selector("#live-form:not([hidden])")
-    assert page.locator("#live-transcript .turn").count() == 2 and faults(page) == []
+    expect(page.locator("#live-transcript .turn")).to_have_count(2)
+    assert faults(page) == []
     judgment = Judgment.objects.get()
     assert judgment.strengths == [2] and judgment.tiers[0] == [judgment.order_shown[0]]

@@ -2,6 +2,7 @@
 
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from tests.annotation.annotator.test_work_page import wait_until
 
@@ -24,13 +25,14 @@ def test_unsaved_text_is_asked_about_and_saved_text_is_not(settings_page):
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     page.fill("textarea[name=text]", "A long guideline.")
     page.click(".nav-links >> text=People")
-    assert page.is_visible("dialog.confirm >> text=not saved")
+    expect(page.locator("dialog.confirm >> text=not saved")).to_be_visible()
     page.click("text=Stay on this page")
+    expect(page.locator("dialog.confirm")).to_have_count(0)
     assert (page.url, page.input_value("textarea[name=text]")) == (here, "A long guideline.")
     # Another form's button would lose it too: the browser asks.
     page.click("text=Save the question's settings", no_wait_after=True)
     wait_until(page, lambda: asked == ["beforeunload"])
-    assert page.input_value("textarea[name=text]") == "A long guideline."
+    expect(page.locator("textarea[name=text]")).to_have_value("A long guideline.")
     # Its own button saves without a question, and afterwards there is nothing to ask about.
     page.click("text=Publish a new version")
     page.wait_for_selector("text=Saved.")

@@ -2,6 +2,7 @@
 
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from annotation.models import TaskQuestion
 from annotation.questions.actions import ask_question
@@ -58,5 +59,5 @@ def test_a_question_is_asked_by_key_and_nothing_is_lost_without_a_network(
     page.wait_for_function("() => !document.querySelector('#question-dialog').open")
     question = TaskQuestion.objects.get()
     assert (question.text, str(question.assignment.public_id)) == ("Which one is meant?", handle)
-    assert page.get_attribute(".task", "data-public-id") == handle
+    expect(page.locator(".task")).to_have_attribute("data-public-id", handle)
     page.complaints.clear()  # the browser writes the request that did not go out to its console

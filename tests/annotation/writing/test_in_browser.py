@@ -1,6 +1,7 @@
 """Texts written in a real browser: a draft outlives a reload, another window and a cut line, and is sent once."""
 
 import pytest
+from playwright.sync_api import expect
 
 from annotation.models import Demonstration, WritingItem, WritingVersion
 from annotation.writing.actions import claim_item
@@ -31,14 +32,14 @@ def test_a_text_is_typed_shown_as_it_reads_kept_sent_and_accepted(at_work, ruth,
     page.wait_for_function(KEPT)
     assert draft_of(item) == ["In **salted** water."]
     assert page.inner_html("[data-preview] strong") == "salted"
-    assert page.inner_text("[data-words]") == "3 words (2 to 9)"
+    expect(page.locator("[data-words]")).to_have_text("3 words (2 to 9)")
     page.reload()
     page.wait_for_function(KEPT)
-    assert page.input_value("#turn-1") == "In **salted** water."
+    expect(page.locator("#turn-1")).to_have_value("In **salted** water.")
     page.focus(SEND)
     page.keyboard.press("Enter")
     page.wait_for_url("**/annotate/writing/")
-    assert "Another person checks it" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("Another person checks it")
     version = WritingVersion.objects.get()
     assert version.turns == ["In **salted** water."]
     assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('writing:'))") == []
@@ -55,7 +56,8 @@ def test_what_is_refused_stays_on_the_page_with_its_reason(at_work):
     page.wait_for_function(
         "() => document.querySelector('#writing-state').textContent.includes('one word; 2 to 9')"
     )
-    assert page.input_value("#turn-1") == "Boil" and not WritingVersion.objects.exists()
+    expect(page.locator("#turn-1")).to_have_value("Boil")
+    assert not WritingVersion.objects.exists()
     page.fill("#turn-1", "Boil it.")
     page.click(SEND)
     page.wait_for_url("**/annotate/writing/")
@@ -105,18 +107,19 @@ def test_a_dialogue_grows_and_shrinks_by_two_turns(page, ada, dialogues, address
     page.fill("#turn-1", "Hello?")
     page.fill("#turn-2", "Hello.")
     page.click("#add-turns")
-    assert page.evaluate("document.activeElement.id") == "turn-3"
-    assert page.inner_text("label[for=turn-4]") == "Assistant, turn 4"
+    expect(page.locator("#turn-3")).to_be_focused()
+    expect(page.locator("label[for=turn-4]")).to_have_text("Assistant, turn 4")
     page.fill("#turn-3", "Rice?")
     page.fill("#turn-4", "Boil it.")
     page.click("#remove-turns")
-    assert "Press again" in page.inner_text("#writing-state") and page.locator("#turn-4").count() == 1
+    expect(page.locator("#writing-state")).to_contain_text("Press again")
+    expect(page.locator("#turn-4")).to_have_count(1)
     page.click("#add-turns")
     page.fill("#turn-5", "Thank you")
     page.fill("#turn-6", "You are welcome.")
     page.click("#remove-turns")
     page.click("#remove-turns")
-    assert page.locator("#turns textarea").count() == 4
+    expect(page.locator("#turns textarea")).to_have_count(4)
     page.click(SEND)
     page.wait_for_url("**/annotate/writing/")
     assert WritingVersion.objects.get().turns == ["Hello?", "Hello.", "Rice?", "Boil it."]
@@ -154,13 +157,15 @@ def test_what_is_only_in_one_window_outlives_the_other(at_work):
     # The other window's text was nowhere else: it is asked about, and nothing is sent before that.
     page.wait_for_selector("#other-window:not([hidden])")
     page.click(SEND)
-    assert page.evaluate("document.activeElement.id") == "keep-mine" and not WritingVersion.objects.exists()
+    expect(page.locator("#keep-mine")).to_be_focused()
+    assert not WritingVersion.objects.exists()
     page.click("#take-other")
     page.wait_for_function(KEPT)
     assert draft_of(item) == ["Of the second window."]
     page.reload()
     page.wait_for_function(KEPT)
-    assert page.is_hidden("#other-window") and page.input_value("#turn-1") == "Of the second window."
+    expect(page.locator("#other-window")).to_be_hidden()
+    expect(page.locator("#turn-1")).to_have_value("Of the second window.")
 
 
 def test_a_text_that_was_bettered_after_a_lost_answer_is_not_said_to_be_sent(at_work):
@@ -183,6 +188,6 @@ def test_a_text_that_was_bettered_after_a_lost_answer_is_not_said_to_be_sent(at_
         "() => document.querySelector('#writing-state').textContent.includes('as it was before')"
     )
     assert [version.turns for version in WritingVersion.objects.all()] == [["As it was."]]
-    assert page.input_value("#turn-1") == "As it is now, bettered."
+    expect(page.locator("#turn-1")).to_have_value("As it is now, bettered.")
     kept = page.evaluate("Object.entries(localStorage).filter(([key]) => key.includes('writing:'))")
     assert len(kept) == 1 and "As it is now, bettered." in kept[0][1]
