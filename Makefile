@@ -47,6 +47,7 @@ test-postgres: packages ## the database tests on an own PostgreSQL cluster
 	@.ci/system-packages postgresql
 	.ci/with-postgres $(BIN)/python -m pytest -n 2 -m "db and not sqlite_only" $(ARGS)
 
+test-all: override ARGS += --full-size
 test-all: test test-slow test-browser test-postgres
 
 lint: packages ## style, types, import contracts, migrations

@@ -72,15 +72,14 @@ def migrate() -> bool:
 def collect_static_files() -> bool:
     """Copies, names and compresses what pages load; False when the same files were collected before."""
     from django.conf import settings  # noqa: PLC0415
-    from django.contrib.staticfiles.finders import get_finders  # noqa: PLC0415
+
+    from workspace.static_files import files_to_collect  # noqa: PLC0415
 
     digest = hashlib.sha256()
-    for finder in get_finders():
-        for name, storage in finder.list(None):
-            prefix = getattr(storage, "prefix", None) or ""
-            digest.update(f"{prefix}/{name}\0".encode())
-            with storage.open(name) as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    for address, name, storage in files_to_collect():
+        digest.update(f"{address}\0".encode())
+        with storage.open(name) as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     stamp = Path(settings.STATIC_ROOT) / STAMP
     manifest = stamp.with_name("staticfiles.json")
     if manifest.is_file() and stamp.is_file() and stamp.read_text() == digest.hexdigest():

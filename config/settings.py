@@ -236,12 +236,17 @@ STATICFILES_DIRS = [
     ("vendor/uplot", BASE_DIR / "node_modules" / "uplot" / "dist"),
     ("vendor/katex", BASE_DIR / "node_modules" / "katex" / "dist"),
 ]
+STATICFILES_FINDERS = [
+    "workspace.static_files.ProjectFilesFinder",
+    "workspace.static_files.PackageFilesFinder",
+]
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # its files are for this site's pages alone
 WHITENOISE_ADD_HEADERS_FUNCTION = add_content_policy
-# Compressed already, or (map) asked for by nobody but a developer's tools.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # no page names another
+# Compressed already, or asked for by nobody but a developer's tools (map) and browsers that are no more (ttf, eot).
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (
     *"png jpg jpeg gif webp zip gz tgz bz2 tbz xz br woff woff2".split(),
-    "map",
+    *("map", "ttf", "eot"),
 )
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

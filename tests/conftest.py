@@ -67,6 +67,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=2,
         help="of each operation of the API so many requests that its schema allows, and as many that it forbids",
     )
+    parser.addoption(
+        "--full-size",
+        action="store_true",
+        help="every seed of what is learned by chance, and 5,000 tasks instead of 1,000 where many people share them",
+    )
+
+
+@pytest.fixture(scope="session")
+def full_size(request: pytest.FixtureRequest) -> bool:
+    return request.config.getoption("--full-size")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`@pytest.mark.seeds(5)`: a test of `seed` for five of them at full size, and otherwise for the first."""
+    if marker := metafunc.definition.get_closest_marker("seeds"):
+        seeds = range(*marker.args) if metafunc.config.getoption("--full-size") else range(1)
+        metafunc.parametrize("seed", seeds)
 
 
 @pytest.fixture(scope="session")
