@@ -48,8 +48,12 @@ LONGEST_FIRST = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow tests before the quick ones, and of the slow ones the longest files first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slow tests before the quick ones, and of the slow ones the longest files first; some at full size only."""
+    if not config.getoption("--full-size"):
+        left_out = [item for item in items if item.get_closest_marker("full_size")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
 
     def place(item: pytest.Item) -> int:
@@ -70,7 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full-size",
         action="store_true",
-        help="every seed of what is learned by chance, and 5,000 tasks instead of 1,000 where many people share them",
+        help="every seed and length of what is learned by chance, 5,000 tasks instead of 1,000 where many share them",
     )
 
 

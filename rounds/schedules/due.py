@@ -55,17 +55,21 @@ def new_judgments(schedule: Schedule) -> int:
 
 
 def count_judgments(schedule: Schedule) -> int:
-    """Judgments that count, ties among them, on the schedule's criterion by the kinds of annotators of its plan."""
-    kinds = load_plan(schedule.plan).annotation.annotator_kinds
-    return (
+    """Judgments that count, ties among them, and that the round would learn from: on the schedule's criterion, by the
+    kinds of annotators of its plan, of the batches that the plan names.
+    """
+    plan = load_plan(schedule.plan)
+    judgments = (
         Judgment.objects.counted()
         .for_datasets()
         .of_project(schedule.project)
         .of_criterion(schedule.criterion)
         .for_reward_model_training()
-        .of_annotator_kinds(*kinds)
-        .count()
+        .of_annotator_kinds(*plan.annotation.annotator_kinds)
     )
+    if plan.batches:
+        judgments = judgments.filter(task__batch__name__in=plan.batches)
+    return judgments.count()
 
 
 def project_zone(schedule: Schedule) -> ZoneInfo:

@@ -164,7 +164,10 @@ def test_ppo_reaches_the_known_optimum():
 
 @pytest.mark.slow
 @pytest.mark.seeds(5)
-@pytest.mark.parametrize(("length", "steps", "beta"), [(1, 40, 0.5), (2, 80, 0.5), (3, 280, 1.0)])
+@pytest.mark.parametrize(
+    ("length", "steps", "beta"),
+    [(1, 40, 0.5), (2, 80, 0.5), pytest.param(3, 280, 1.0, marks=pytest.mark.full_size)],
+)
 def test_ppo_reaches_the_known_optimum_for_every_seed(length, steps, beta, seed):
     gained, distance, _ = learn_table(length=length, steps=steps, seed=seed, beta=beta)
     assert gained >= 0.95 and distance <= 0.1

@@ -1,3 +1,4 @@
+import dataclasses
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -204,6 +205,20 @@ def test_a_round_starts_when_so_many_new_judgments_are_in(add_schedule, begin, c
     judge_elsewhere(before, criterion, max_, ada, count=1)  # the fourth new one
     assert fire_due_schedules() == 1
     assert states(schedule) == ["started", "waiting"]
+
+
+def test_where_a_plan_names_batches_their_judgments_alone_are_waited_for(
+    add_schedule, begin, criterion, max_, ada, project
+):
+    running = begin()
+    batch = at_annotation(running, criterion, max_, pairs=2)
+    plan = dataclasses.replace(preset_plan("tiny"), batches=(batch.name,))
+    schedule = add_schedule(after_judgments(2), made_at=timezone.now(), plan=plan)
+    judge_elsewhere(running, criterion, max_, ada, count=3)
+    judge_next(ada, project)
+    assert fire_due_schedules() == 0
+    judge_next(ada, project)
+    assert fire_due_schedules() == 1 and states(schedule) == ["waiting"]
 
 
 def test_a_paused_schedule_leaves_out_what_passes(add_schedule, max_, monkeypatch):
