@@ -27,26 +27,28 @@ SAMPLES = 12
 
 # First match wins: the words of a metric's name -> the panel it is drawn in.
 PANELS: tuple[tuple[str, frozenset[str]], ...] = (
-    ("Learning rate", frozenset({"learning", "lr"})),
-    ("Gradient norm", frozenset({"gradient", "grad", "norm"})),
-    ("Speed", frozenset({"second", "seconds", "speed", "throughput"})),
-    ("Accuracy", frozenset({"accuracy", "acc", "agreement", "correct"})),
-    ("KL coefficient", frozenset({"coefficient", "beta"})),
-    ("KL", frozenset({"kl"})),
-    ("Perplexity", frozenset({"perplexity"})),
-    ("Loss", frozenset({"loss", "nll"})),
-    ("Distinct n-grams", frozenset({"distinct"})),
-    ("Entropy", frozenset({"entropy"})),
-    ("Clipping", frozenset({"clip", "clipped", "ratio", "fraction"})),
+    (gettext_noop("Learning rate"), frozenset({"learning", "lr"})),
+    (gettext_noop("Gradient norm"), frozenset({"gradient", "grad", "norm"})),
+    (gettext_noop("Speed"), frozenset({"second", "seconds", "speed", "throughput"})),
+    (gettext_noop("Accuracy"), frozenset({"accuracy", "acc", "agreement", "correct"})),
+    (gettext_noop("KL coefficient"), frozenset({"coefficient", "beta"})),
+    (gettext_noop("KL"), frozenset({"kl"})),
+    (gettext_noop("Perplexity"), frozenset({"perplexity"})),
+    (gettext_noop("Loss"), frozenset({"loss", "nll"})),
+    (gettext_noop("Distinct n-grams"), frozenset({"distinct"})),
+    (gettext_noop("Entropy"), frozenset({"entropy"})),
+    (gettext_noop("Clipping"), frozenset({"clip", "clipped", "ratio", "fraction"})),
     (
-        "Advantages and values",
+        gettext_noop("Advantages and values"),
         frozenset({"advantage", "advantages", "value", "values", "return", "returns", "variance"}),
     ),
-    ("Reward", frozenset({"reward", "rewards", "score", "scores", "gold", "margin"})),
-    ("Length", frozenset({"length", "lengths", "tokens", "eos", "truncated"})),
+    (gettext_noop("Reward"), frozenset({"reward", "rewards", "score", "scores", "gold", "margin"})),
+    (gettext_noop("Ended answers"), frozenset({"eos", "truncated"})),
+    (gettext_noop("Length"), frozenset({"length", "lengths", "tokens"})),
 )
-OTHER_PANEL = "Counts and the rest"
-IMPLICIT_REWARD_PANEL, OWN_ANSWERS_PANEL = "Implicit reward", "Perplexity of its own answers"
+OTHER_PANEL = gettext_noop("Counts and the rest")
+IMPLICIT_REWARD_PANEL = gettext_noop("Implicit reward")
+OWN_ANSWERS_PANEL = gettext_noop("Perplexity of its own answers")
 # Metrics whose words would lead to another panel.
 PANEL_OF = {
     **dict.fromkeys(("tokens", "text_tokens"), OTHER_PANEL),  # learned from, not how long answers are
@@ -58,8 +60,8 @@ PANEL_OF = {
     "response_perplexity": OWN_ANSWERS_PANEL,
 }
 PANEL_ORDER = ("Loss", "Accuracy", "Reward", IMPLICIT_REWARD_PANEL, "KL", "KL coefficient", "Entropy", "Clipping",
-               "Advantages and values", "Length", "Perplexity", OWN_ANSWERS_PANEL, "Distinct n-grams", "Gradient norm",
-               "Learning rate", "Speed", OTHER_PANEL)  # fmt: skip
+               "Advantages and values", "Length", "Ended answers", "Perplexity", OWN_ANSWERS_PANEL, "Distinct n-grams",
+               "Gradient norm", "Learning rate", "Speed", OTHER_PANEL)  # fmt: skip
 # Kinds of runs that go in steps, and write a point of each curve at each. Others have no steps to write any at.
 WITH_CURVES = frozenset(
     {
@@ -94,7 +96,10 @@ ABOUT_PANELS = {
     "Advantages and values": gettext_noop(
         "How much better answers were than expected, and how well that is expected."
     ),
-    "Length": gettext_noop("How long the answers are, in tokens, and how many end before the limit."),
+    "Length": gettext_noop("How long the answers are, in tokens."),
+    "Ended answers": gettext_noop(
+        "Which share of the answers end by themselves, before the limit of their length."
+    ),
     "Perplexity": gettext_noop("How surprising good texts are for the model; lower is better."),
     OWN_ANSWERS_PANEL: gettext_noop(
         "How surprising the model's own answers are for itself; a steady fall says that it writes ever the same."

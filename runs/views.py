@@ -175,6 +175,7 @@ def run_metrics(request: ProjectRequest, pk: int) -> JsonResponse:
         {
             "rows": metrics.rows,
             "panels": metrics.panels,
+            "titles": {panel: gettext(panel) for panel in metrics.panels},
             "about": {
                 panel: gettext(run_files.ABOUT_PANELS[panel])
                 for panel in metrics.panels

@@ -22,7 +22,7 @@
   let finished = false;
   let more = false; // a long file comes in parts
   const rows = new Map(); // step -> {metric: value}
-  const panels = new Map(); // title -> panel
+  const panels = new Map(); // its name -> panel
 
   const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const palette = () => COLOURS[document.documentElement.dataset.bsTheme === "dark" ? "dark" : "light"];
@@ -156,18 +156,18 @@
       if (typeof row.step === "number") rows.set(row.step, Object.assign(rows.get(row.step) || {}, row));
     }
     const changed = new Set();
-    for (const [title, metrics] of Object.entries(update.panels)) {
-      const old = panels.get(title);
+    for (const [name, metrics] of Object.entries(update.panels)) {
+      const old = panels.get(name);
       const all = old ? [...old.metrics, ...metrics.filter((m) => !old.metrics.includes(m))] : metrics;
       if (!old || all.length !== old.metrics.length) {
-        const panel = build(title, all, (update.about || {})[title]);
+        const panel = build(update.titles[name], all, update.about[name]);
         if (old) { if (old.plot) old.plot.destroy(); old.card.replaceWith(panel.card); } else { grid.append(panel.card); }
-        panels.set(title, panel);
+        panels.set(name, panel);
         observer.observe(panel.canvas);
       }
-      changed.add(title);
+      changed.add(name);
     }
-    changed.forEach((title) => draw(panels.get(title)));
+    changed.forEach((name) => draw(panels.get(name)));
     empty.hidden = panels.size > 0;
     if (update.finished && panels.size === 0) empty.textContent = gettext("This run wrote no curves.");
   }

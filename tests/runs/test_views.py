@@ -209,6 +209,7 @@ def test_curves_come_in_pieces_and_begin_anew_with_a_new_attempt(client, filled,
     first = client.get(url("metrics", filled)).json()
     assert first["reset"] and [row["step"] for row in first["rows"]] == list(range(1, 31))
     assert first["panels"] == {"Loss": ["loss"], "Accuracy": ["accuracy"]} and not first["finished"]
+    assert first["titles"] == {"Loss": "Loss", "Accuracy": "Accuracy"}
     assert set(first["about"]) == {"Loss", "Accuracy"} and "half is chance" in first["about"]["Accuracy"]
     where = {"offset": first["offset"], "fence": first["fence"]}
     assert client.get(url("metrics", filled), where).json()["rows"] == []
@@ -369,6 +370,7 @@ def test_a_paused_run_says_why_and_has_two_buttons(client, run_in, max_, ruth, e
         ("advantage_mean", "Advantages and values"),
         ("judgments", "Counts and the rest"),
         ("response_tokens", "Length"),
+        ("eos_rate", "Ended answers"),
         ("tokens", "Counts and the rest"),
         ("optimizer_steps", "Counts and the rest"),
     ],
