@@ -240,7 +240,12 @@ def test_a_run_killed_in_mid_step_and_resumed_is_the_uninterrupted_run_bit_for_b
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kill_at_step", "runtime"),
-    [(1, {}), (3, {"dtype": "bf16"}), (6, {"threads": 2}), (5, {"checkpoint_every_steps": 1})],
+    [
+        (1, {}),
+        (3, {"dtype": "bf16"}),
+        pytest.param(6, {"threads": 2}, marks=pytest.mark.full_size),
+        pytest.param(5, {"checkpoint_every_steps": 1}, marks=pytest.mark.full_size),
+    ],
 )
 def test_killed_at_other_steps_and_in_other_settings(fork_server, tmp_path, kill_at_step, runtime):
     killed = killed_and_resumed(fork_server, tmp_path, kill_at_step, runtime=runtime)
@@ -269,7 +274,13 @@ def test_sigterm_checkpoints_with_exit_75_and_the_resumed_run_is_the_uninterrupt
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", [{"backend": "deepspeed", "zero_stage": 2}, {"backend": "torch"}])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"backend": "deepspeed", "zero_stage": 2},
+        pytest.param({"backend": "torch"}, marks=pytest.mark.full_size),
+    ],
+)
 def test_two_processes_stop_together_resume_and_refuse_another_number(fork_server, tmp_path, engine):
     runtime = {**engine, "checkpoint_every_steps": 2}
     whole = create(tmp_path / "whole", dropout=0.0, runtime=runtime)

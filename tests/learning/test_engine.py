@@ -233,7 +233,7 @@ def test_one_process_talks_to_itself():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.full_size), 2])
 def test_several_processes_and_deepspeed_stages_0_to_3_train_like_one_of_plain_torch(
     fork_server, tmp_path, processes
 ):

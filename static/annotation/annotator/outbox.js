@@ -22,13 +22,13 @@
     let delay = FIRST_DELAY_MS;
     let lastError = null;
     let sendsForOthers = false;
-    const read = () => (storage.get("outbox") || []).map(Roundtable.upgradeEntry);
+    let addedAt = 0; // of the last entry: two of one millisecond keep their order
+    const entries = storage.collection("outbox", { idOf: ({ id }) => id, upgrade: Roundtable.upgradeEntry });
+    const read = entries.all;
     const ownEntries = () =>
       read().filter((entry) => sendsForOthers || entry.windowId === windowId || Date.now() - entry.addedAt > STALE_AFTER_MS);
     // Only a secure page has locks; without them two windows may send the same, which the idempotency keys make harmless.
     const withLock = (work) => (navigator.locks ? navigator.locks.request(storage.keyOf("outbox"), work) : work());
-    const write = (entries) => (entries.length ? storage.set("outbox", entries) : storage.remove("outbox"));
-    const drop = (entry) => write(read().filter((other) => other.id !== entry.id));
 
     const scheduleFlush = () => {
       window.clearTimeout(timer);
@@ -44,7 +44,7 @@
         // goes, so that a window closed in between loses nothing.
         if (status >= 400) onRejected(entry, data.message || gettext("The server refused this judgment."), data.code);
         else onStored(entry, data, added);
-        drop(entry);
+        entries.remove(entry.id);
         delay = FIRST_DELAY_MS;
       }
     };
@@ -85,7 +85,8 @@
       },
       // An entry: {publicId, url, body} and, where a rejection gives it back, the draft.
       add(entry) {
-        write([...read(), { id: Roundtable.randomId(), windowId, addedAt: Date.now(), ...entry }]);
+        addedAt = Math.max(Date.now(), addedAt + 1);
+        entries.put({ id: Roundtable.randomId(), windowId, addedAt, ...entry });
         onSyncStatus({ waiting: read().length });
         return (running || Promise.resolve()).then(flush);
       },

@@ -5,28 +5,26 @@
 
   // A rejection: {publicId, message, url}, the latest of a task counts. `show` gets all that are kept.
   Roundtable.openRejections = ({ storage, show }) => {
+    const rejections = storage.collection("rejections", { idOf: ({ publicId }) => publicId });
     let shownIds = [];
-    const read = () => storage.get("rejections") || [];
-    const write = (rejections) => (rejections.length ? storage.set("rejections", rejections) : storage.remove("rejections"));
-    const forget = (publicIds) => write(read().filter(({ publicId }) => !publicIds.includes(publicId)));
     const showAll = () => {
-      shownIds = read().map(({ publicId }) => publicId);
-      if (shownIds.length) show(read());
+      const kept = rejections.all();
+      shownIds = kept.map(({ publicId }) => publicId);
+      if (shownIds.length) show(kept);
     };
     return {
       add(rejection) {
-        forget([rejection.publicId]);
-        write([...read(), rejection]);
+        rejections.put({ ...rejection, addedAt: Date.now() });
         showAll();
       },
       // When the page starts, with the public id of the task it was opened for, if any: that one has been read.
       showKept({ opened }) {
-        forget([opened]);
+        rejections.remove(opened);
         showAll();
       },
       // The next judgment: what stood here has been read. What another window got meanwhile stays.
       forgetShown() {
-        forget(shownIds);
+        shownIds.forEach(rejections.remove);
         shownIds = [];
       },
     };

@@ -20,26 +20,54 @@
     }
   };
 
-  // In localStorage; in memory where a private window refuses it.
+  // In localStorage; in memory what it refuses: a private window, no space left. Windows share it, each with a copy of
+  // its own for some milliseconds: a value that is read, changed and written loses what another window wrote meanwhile.
+  // What windows add to has a name of its own for each item (`names`).
   Roundtable.openStorage = (owner) => {
     const memory = new Map();
     const keyOf = (name) => `roundtable:${owner}:${name}`;
     return {
       keyOf,
       get(name) {
-        try {
-          const text = window.localStorage.getItem(keyOf(name));
-          if (text !== null) return JSON.parse(text);
-        } catch (error) { /* refused or damaged: what memory has */ }
-        return memory.has(name) ? memory.get(name) : null;
+        if (memory.has(name)) return memory.get(name);
+        try { return JSON.parse(window.localStorage.getItem(keyOf(name))); } catch (error) { return null; /* refused or damaged */ }
       },
       set(name, value) {
-        memory.set(name, value);
-        try { window.localStorage.setItem(keyOf(name), JSON.stringify(value)); } catch (error) { /* memory has it */ }
+        try {
+          window.localStorage.setItem(keyOf(name), JSON.stringify(value));
+          memory.delete(name);
+        } catch (error) { memory.set(name, value); }
       },
       remove(name) {
         memory.delete(name);
         try { window.localStorage.removeItem(keyOf(name)); } catch (error) { /* nothing was there */ }
+      },
+      // The names that begin so.
+      names(prefix) {
+        const start = keyOf(prefix);
+        let keys = [];
+        try { keys = Object.keys(window.localStorage).filter((key) => key.startsWith(start)); } catch (error) { /* refused */ }
+        const kept = keys.map((key) => key.slice(keyOf("").length));
+        return [...new Set([...kept, ...[...memory.keys()].filter((name) => name.startsWith(prefix))])];
+      },
+      // Values under one name each, told apart by `idOf(value)`; the oldest first, by their `addedAt`. In version 0.1.0
+      // they were a list under the name `list`, which is taken apart.
+      collection(list, { idOf, upgrade = (value) => value }) {
+        const nameOf = (id) => `${list}:${id}`;
+        const put = (value) => this.set(nameOf(idOf(value)), value);
+        return {
+          put,
+          remove: (id) => this.remove(nameOf(id)),
+          all: () => {
+            const before = this.get(list);
+            if (before) {
+              before.map(upgrade).forEach((value, place) => put({ addedAt: place, ...value }));
+              this.remove(list);
+            }
+            const values = this.names(nameOf("")).map((name) => this.get(name)).filter(Boolean);
+            return values.map(upgrade).sort((one, other) => one.addedAt - other.addedAt);
+          },
+        };
       },
     };
   };

@@ -204,11 +204,8 @@
     }
   } else {
     // Of a window that is closed, or of this browser before it was.
-    const ours = storage.keyOf(`writing:${item}`);
-    let keys = [];
-    try { keys = Object.keys(window.localStorage); } catch (error) { /* refused: nothing is kept there */ }
-    const names = keys.filter((key) => key.startsWith(ours) && key !== storage.keyOf(name));
-    const kept = names.map((key) => `writing:${item}${key.slice(ours.length)}`).find((one) => !same((storage.get(one) || {}).turns, typed()));
+    const others = storage.names(`writing:${item}:`).concat(`writing:${item}`).filter((one) => one !== name);
+    const kept = others.find((one) => !same((storage.get(one) || {}).turns, typed()));
     if (kept && storage.get(kept)) askWhich(storage.get(kept).turns, kept);
     else if (typed().some((text) => text.trim())) save();
   }

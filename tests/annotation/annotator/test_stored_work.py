@@ -35,6 +35,15 @@ def stored(page, name):
     return json.loads(text) if text else None
 
 
+def unsent_entries(page):
+    """What waits in the outbox, one name each, and what lies there as versions before stored it."""
+    return page.evaluate(
+        """() => { const owner = document.getElementById('work-page').dataset.storageKey;
+        return Object.entries(localStorage).filter(([key]) => key.startsWith(`roundtable:${owner}:outbox`))
+          .map(([, value]) => JSON.parse(value)); }"""
+    )
+
+
 def unsent(public_id, address, *, by, at):
     """An entry of the outbox as it was written, a judgment with the draft that a rejection gives back."""
     draft = {"value": 7, "rationale": "clearly", "flags": ["unsafe"], "seconds": 3.5, "key": KEY, "at": at}
@@ -59,7 +68,7 @@ def test_an_unsent_judgment_of_the_version_before_is_sent_once(page, ada, make_b
     assert tiers_to_labels(judgment.order_shown, judgment.tiers) == [["B"], ["A"]]
     assert (judgment.strengths, judgment.rationale, judgment.flags) == ([2], "clearly", ["unsafe"])
     assert (judgment.seconds, judgment.idempotency_key) == (3.5, KEY)
-    assert stored(page, "outbox") is None
+    assert unsent_entries(page) == []
 
 
 def test_an_unsent_judgment_of_this_window_goes_at_once_and_a_young_one_of_another_waits(
@@ -76,7 +85,7 @@ def test_an_unsent_judgment_of_this_window_goes_at_once_and_a_young_one_of_anoth
     page.reload()
     wait_until(page, lambda: Judgment.objects.count() == 1)
     page.wait_for_timeout(300)
-    [left] = stored(page, "outbox")
+    [left] = unsent_entries(page)
     assert left["id"] == "2"
     assert Assignment.objects.get(public_id=first).state == "submitted"
 
@@ -92,7 +101,7 @@ def test_a_refused_judgment_of_the_version_before_is_given_back(
     page.keyboard.press("Enter")
     wait_for_another(page, first)
     # Its answer is here, too: else this page would send what is stored next, before it is loaded again.
-    wait_until(page, lambda: Judgment.objects.count() == 1 and stored(page, "outbox") is None)
+    wait_until(page, lambda: Judgment.objects.count() == 1 and unsent_entries(page) == [])
     store(page, "outbox", [unsent(first, address, by="another-window", at=now() - 60_000)])
     page.reload()
     for _ in range(2):  # it stands there until it was read, after a reload as well
@@ -110,6 +119,38 @@ def test_a_refused_judgment_of_the_version_before_is_given_back(
     newest = Judgment.objects.latest("pk")
     assert (newest.strengths, newest.flags) == ([2], ["unsafe"])
     assert newest.idempotency_key != KEY
+
+
+def test_two_windows_that_add_and_remove_at_once_lose_nothing(page, ada, make_batch, address, open_as):
+    """Each window sees what the other stored some milliseconds later: what it writes must not depend on what it read."""
+    make_batch(tasks=1)
+    open_as(page, ada).goto(address("annotate"))
+    wait_for_task(page)
+    second = page.context.new_page()
+    second.goto(address("annotate"))
+    wait_for_task(second)
+    adding = """(window_) => {
+        const entries = Roundtable.openStorage("somebody").collection("outbox", { idOf: ({ id }) => id });
+        let number = 0;
+        globalThis.added = new Promise((done) => {
+          const step = () => {
+            if (number === 300) { done(); return; }
+            entries.put({ id: `${window_}-${number}`, addedAt: number });
+            if (number % 3 && entries.all().length) entries.remove(`${window_}-${number - 1}`);
+            number += 1;
+            setTimeout(step);
+          };
+          step();
+        }); }"""
+    for name, window in (("first", page), ("second", second)):
+        window.evaluate(adding, name)
+    for window in (page, second):
+        window.evaluate("globalThis.added")
+    kept = """() => Roundtable.openStorage("somebody").collection("outbox", { idOf: ({ id }) => id }).all()
+        .map(({ id }) => id).sort()"""
+    # Every entry was removed by the next one, unless that one's number is a multiple of three.
+    expected = sorted(f"{name}-{n}" for name in ("first", "second") for n in range(2, 300, 3))
+    wait_until(page, lambda: page.evaluate(kept) == expected)
 
 
 def test_a_draft_of_a_ranking_of_the_version_before_is_restored(page, ada, make_batch, address, open_as):

@@ -403,8 +403,10 @@ def plain(policy_path, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.full_size), 2])
+@pytest.mark.parametrize(
+    "zero_stage", [*(pytest.param(stage, marks=pytest.mark.full_size) for stage in (0, 1)), 2, 3]
+)
 def test_one_and_two_processes_under_deepspeed_equal_plain_torch(
     plain, policy_path, tmp_path, processes, zero_stage
 ):
