@@ -122,7 +122,7 @@ def test_a_refused_judgment_of_the_version_before_is_given_back(
 
 
 def test_two_windows_that_add_and_remove_at_once_lose_nothing(page, ada, make_batch, address, open_as):
-    """Each window sees what the other stored some milliseconds later: what it writes must not depend on what it read."""
+    """Each window sees what the other stored some milliseconds later: nothing may depend on what it read."""
     make_batch(tasks=1)
     open_as(page, ada).goto(address("annotate"))
     wait_for_task(page)
