@@ -242,7 +242,7 @@ def browser():
     """Debian's or the system's Chromium; its console errors and CSP reports fail a test (see `page`)."""
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=90_000)  # a busy machine draws slowly
+    expect.set_options(timeout=300_000)  # a busy machine draws slowly
     executable = os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
@@ -253,7 +253,7 @@ def browser():
 @pytest.fixture
 def page(browser):
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(90_000)  # a busy machine draws slowly
+    context.set_default_timeout(300_000)  # a busy machine draws slowly
     page = context.new_page()
     page.complaints = []
     page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)

@@ -41,6 +41,7 @@ class SmallOptions:
     dropout: float = 0.1
     kill_at_step: int | None = None  # SIGKILL to itself in this step, in the first attempt only
     seconds_per_step: float = 0.0
+    held_at_step: int | None = None  # stands still in this step until the file `released` lies in its folder
     fail: str | None = None
 
 
@@ -117,6 +118,9 @@ def _loss_sum(engine: Engine, examples: list[Example]) -> torch.Tensor:
 def _misbehave(context: RunContext[SmallOptions], step: int) -> None:
     options = context.options
     time.sleep(options.seconds_per_step)
+    while step == options.held_at_step and not (context.path / "released").exists():
+        context.require_current()
+        time.sleep(0.05)
     marker = context.path / "killed"
     if step == options.kill_at_step and not marker.exists():
         marker.touch()

@@ -61,7 +61,7 @@ def queue_counting(project, max_):
     return queue
 
 
-def until(condition, seconds=150.0):
+def until(condition, seconds=1200.0):
     """Wait for a condition, and return what it returned; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -33,6 +33,11 @@ def main(context: RunContext[CountingOptions]) -> dict[str, object]:
         context.require_current()
         time.sleep(options.seconds_per_step)
         step = counted["step"] + 1
+        while (
+            options.trouble == "held" and step == options.steps and not (context.path / "released").exists()
+        ):
+            context.require_current()
+            time.sleep(0.05)
         digest = hashlib.sha256(f"{counted['digest']}/{step}".encode()).hexdigest()
         note(context, "step", step)
         context.log_metrics(step, {"loss": 1.0 / step, "accuracy": step / options.steps})

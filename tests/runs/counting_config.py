@@ -11,7 +11,7 @@ class CountingOptions:
     steps: int = 5
     seconds_per_step: float = 0.0
     fence_wait_seconds: float = 20.0  # for whoever works in the folder to leave
-    trouble: str = ""  # user_error | needs_two | crash | crash_once | deaf | killed | mumbles | pauses
+    trouble: str = ""  # user_error | needs_two | crash | crash_once | deaf | killed | mumbles | pauses | held
 
     def __post_init__(self) -> None:
         if self.steps < 1:

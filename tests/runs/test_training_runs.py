@@ -51,7 +51,7 @@ def step_of(run: Run) -> int:
 
 def test_a_training_taken_over_twice_gives_the_model_of_an_uninterrupted_one(queue_training, start_worker):
     plain = queue_training(steps=20, seconds_per_step=0.1)
-    disturbed = queue_training(steps=20, seconds_per_step=0.1)
+    disturbed = queue_training(steps=20, seconds_per_step=0.1, held_at_step=12)
     Run.objects.filter(pk=disturbed.pk).update(max_attempts=5)
     first = start_worker()
     until(lambda: state_of(plain) == "done")
@@ -68,6 +68,7 @@ def test_a_training_taken_over_twice_gives_the_model_of_an_uninterrupted_one(que
     freeze(second)
     let_lease_end(disturbed)
     until(lambda: Run.objects.get(pk=disturbed.pk).fence == 3)
+    (disturbed.path / "released").touch()
     os.kill(second.pid, signal.SIGCONT)
     until(lambda: state_of(disturbed) == "done")
 
@@ -107,11 +108,9 @@ def test_no_rank_outlives_a_cancelled_or_killed_run_of_two_processes(queue_train
     until(lambda: Run.objects.get(pk=run.pk).fence == 2)
     until(lambda: not pids_of_run(run.process_tag, 1))
     for fence, rank in ((2, 1), (3, 0)):
-        until(
-            lambda f=fence: (status := RunDirectory(run.path).status()).fence == f and status.step >= 2, 120
-        )
+        until(lambda f=fence: (status := RunDirectory(run.path).status()).fence == f and status.step >= 2)
         os.kill(pid_of_rank(run, rank), signal.SIGKILL)
-        until(lambda f=fence: Run.objects.get(pk=run.pk).fence == f + 1, 120)
+        until(lambda f=fence: Run.objects.get(pk=run.pk).fence == f + 1)
         assert Run.objects.get(pk=run.pk).error == (
             f"a process of this run ended (rank {rank}, signal 9 SIGKILL; often: the machine ran out of memory)"
         )

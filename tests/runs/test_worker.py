@@ -167,7 +167,7 @@ def test_a_worker_that_is_stopped_hands_its_run_back_and_another_finishes_it(que
 
 
 def test_a_killed_workers_run_is_taken_over_and_ends_with_the_same_result(queue_counting, start_worker):
-    run = queue_counting(steps=140, seconds_per_step=0.05)
+    run = queue_counting(steps=140, seconds_per_step=0.05, trouble="held")
     first = start_worker()
     until(running_at(run, 1))
     start_worker()
@@ -178,6 +178,7 @@ def test_a_killed_workers_run_is_taken_over_and_ends_with_the_same_result(queue_
     let_lease_end(run, in_seconds=1)
     until(lambda: Run.objects.get(pk=run.pk).fence == 2)
     until(lambda: process_identity(orphan) == "")
+    (run.path / "released").touch()
     until(lambda: Run.objects.get(pk=run.pk).is_finished)
     assert_done_with_the_same_result(run, 140)
     assert (run.attempt, run.fence) == (2, 2)
@@ -188,7 +189,7 @@ def test_a_frozen_worker_that_thaws_finds_its_run_gone_and_touches_nothing(
     queue_counting, start_worker, place
 ):
     """`elsewhere`: the successor cannot reach the orphan; the fence file alone makes it leave."""
-    run = queue_counting(steps=140, seconds_per_step=0.05)
+    run = queue_counting(steps=140, seconds_per_step=0.05, trouble="held")
     frozen = start_worker()
     until(running_at(run, 1))
     start_worker(place)
@@ -199,6 +200,7 @@ def test_a_frozen_worker_that_thaws_finds_its_run_gone_and_touches_nothing(
         until(lambda: any(fence == 2 for *_, fence, _ in journal(run)))
     finally:
         os.kill(frozen.pid, signal.SIGCONT)
+        (run.path / "released").touch()
     until(lambda: Run.objects.get(pk=run.pk).is_finished)
     assert_done_with_the_same_result(run, 140)
     assert run.fence == 2

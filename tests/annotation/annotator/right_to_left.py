@@ -74,7 +74,7 @@ def hebrew(settings, tmp_path):
 @pytest.fixture
 def hebrew_page(browser, hebrew):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="he-IL")
-    context.set_default_timeout(90_000)
+    context.set_default_timeout(300_000)
     yield context.new_page()
     context.close()
 

@@ -21,7 +21,7 @@ CROWDED = """() => [...document.querySelectorAll(".rank-card")].filter((card) =>
 def german_page(browser):
     """Of a browser that asks for German. Its errors on the console are left alone: tests break its network."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="de-DE")
-    context.set_default_timeout(90_000)
+    context.set_default_timeout(300_000)
     yield context.new_page()
     context.close()
 

@@ -17,7 +17,7 @@ def large_page(browser):
     executable = os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium")
     large = browser.browser_type.launch(executable_path=executable, args=flags)
     context = large.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(90_000)
+    context.set_default_timeout(300_000)
     yield context.new_page()
     large.close()
 

@@ -45,7 +45,7 @@ def start_worker(transactional_db, tmp_path):
 def test_a_schedule_fires_exactly_once_with_three_workers_of_which_two_are_killed(
     add_schedule, start_worker, tmp_path
 ):
-    def until(mark, seconds=150.0):
+    def until(mark, seconds=1200.0):
         deadline = time.monotonic() + seconds
         while not (tmp_path / mark).exists():
             logs = "\n".join(path.read_text() for path in tmp_path.glob("*.log"))
