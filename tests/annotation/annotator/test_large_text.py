@@ -1,12 +1,10 @@
 """Text at 200 % of the browser's own size, as people set it there: grades are seen, nothing is cut."""
 
-import os
-
 import pytest
 
 from tests.annotation.annotator.right_to_left import CUT
 from tests.annotation.annotator.test_work_page import wait_for_task
-from tests.conftest import CHROMIUM_FLAGS
+from tests.conftest import CHROMIUM_FLAGS, chromium_path
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -14,8 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def large_page(browser):
     flags = [*CHROMIUM_FLAGS, "--blink-settings=defaultFontSize=32"]
-    executable = os.environ.get("ROUNDTABLE_CHROMIUM", "/usr/bin/chromium")
-    large = browser.browser_type.launch(executable_path=executable, args=flags)
+    large = browser.browser_type.launch(executable_path=chromium_path(), args=flags)
     context = large.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(300_000)
     yield context.new_page()
