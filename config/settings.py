@@ -166,10 +166,11 @@ if DATABASE_URL:
             raise refused("ROUNDTABLE_DATABASE_PASSWORD_FILE", "a file that can be read") from error
     # What workspace.database.run_prepared runs is prepared, at its word (Django forbids it otherwise) and nothing else;
     # and planned once a connection: left to choose, PostgreSQL planned the search for a task before each claim, which
-    # took twice as long as the search itself.
+    # took twice as long as the search itself. Nor are statements compiled (jit), which takes longer than any of a page.
     _options = DATABASES["default"].setdefault("OPTIONS", {})
     _options["prepare_threshold"] = 2**31
-    _options["options"] = f"-c plan_cache_mode=force_generic_plan {_options.get('options', '')}".strip()
+    _always = "-c plan_cache_mode=force_generic_plan -c jit=off"
+    _options["options"] = f"{_always} {_options.get('options', '')}".strip()
 else:
     DATABASES = {
         "default": {

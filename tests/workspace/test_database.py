@@ -90,3 +90,12 @@ def test_a_prepared_statement_is_planned_once(make_user, settings):
         cursor.execute("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
         prepared = [row for row in cursor.fetchall() if row[0].startswith("SELECT username FROM")]
     assert [row[1:] for row in prepared] == [(7, 0)]
+
+
+@pytest.mark.django_db
+def test_postgresql_compiles_no_statement():
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit")
+        assert cursor.fetchone() == ("off",)
