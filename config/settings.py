@@ -166,7 +166,7 @@ if DATABASE_URL:
             raise refused("ROUNDTABLE_DATABASE_PASSWORD_FILE", "a file that can be read") from error
     # What workspace.database.run_prepared runs is prepared, at its word (Django forbids it otherwise) and nothing else;
     # and planned once a connection: left to choose, PostgreSQL planned the search for a task before each claim, which
-    # took twice as long as the search itself. Nor are statements compiled (jit), which takes longer than any of a page.
+    # took twice as long as the search itself. None is compiled (jit): that takes longer than any statement of a page.
     _options = DATABASES["default"].setdefault("OPTIONS", {})
     _options["prepare_threshold"] = 2**31
     _always = "-c plan_cache_mode=force_generic_plan -c jit=off"
