@@ -63,11 +63,11 @@ def test_what_ends_or_cancels_asks_first_with_the_count(page, logged_in, round_,
     logged_in(page).goto(address)
     page.get_by_role("button", name="End annotation now").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("End with 0 of 4 judgments?")
+    expect(dialog).to_contain_text("End with 0 of 4 judgments?", use_inner_text=True)
     page.keyboard.press("Enter")  # the harmless button has the focus
     dialog.wait_for(state="hidden")
     page.get_by_role("button", name="Cancel the round").click()
-    expect(dialog).to_contain_text("Cancel round 1 for good?")
+    expect(dialog).to_contain_text("Cancel round 1 for good?", use_inner_text=True)
     page.keyboard.press("Escape")
     round_.refresh_from_db()
     assert round_.stage == Stage.ANNOTATING
@@ -166,7 +166,7 @@ def test_a_round_starts_in_the_browser_with_lengths_that_fit_the_policy(
     response.fill("100")
     page.locator("#start-round button.btn-primary").click()
     page.get_by_role("alert").wait_for()
-    expect(page.get_by_role("alert")).to_contain_text("reads 256 tokens at once")
+    expect(page.get_by_role("alert")).to_contain_text("reads 256 tokens at once", use_inner_text=True)
     assert not Round.objects.exists()
     page.complaints.clear()  # the browser reports the answer 422
     response.fill("")

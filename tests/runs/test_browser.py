@@ -194,7 +194,7 @@ def test_cancelling_a_run_asks_first(max_looks, live_server, filled):  # noqa: F
     page.goto(live_server.url + url("run", filled))
     page.get_by_role("button", name="Cancel the run").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("at step 30 of 120")
+    expect(dialog).to_contain_text("at step 30 of 120", use_inner_text=True)
     page.keyboard.press("Escape")
     filled.refresh_from_db()
     assert not filled.cancel_requested

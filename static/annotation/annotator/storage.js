@@ -61,8 +61,8 @@
           all: () => {
             const before = this.get(list);
             if (before) {
+              this.remove(list); // first: there may be no room for both
               before.map(upgrade).forEach((value, place) => put({ addedAt: place, ...value }));
-              this.remove(list);
             }
             const values = this.names(nameOf("")).map((name) => this.get(name)).filter(Boolean);
             return values.map(upgrade).sort((one, other) => one.addedAt - other.addedAt);

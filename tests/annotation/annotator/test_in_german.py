@@ -48,7 +48,9 @@ def test_pairs_are_judged_in_german_and_a_lost_connection_is_told_so(
     expect(page.locator("html")).to_have_attribute("lang", "de")
     wait_for_words(page, "#work-page-progress", "0 erledigt")
     page.keyboard.press("Enter")
-    expect(page.locator("#task-problem")).to_have_text("Wählen Sie zuerst, welche Antwort besser ist.")
+    expect(page.locator("#task-problem")).to_have_text(
+        "Wählen Sie zuerst, welche Antwort besser ist.", use_inner_text=True
+    )
     assert fits(page, 320) and fits(page, 1280)
     page.keyboard.press("2")
     page.keyboard.press("Enter")
@@ -84,13 +86,17 @@ def test_a_ranking_is_announced_in_german(german_page, ada, make_batch, address,
         page.keyboard.press("b")
         page.keyboard.press(key)
         wait_for_words(page, "#work-page-announcer", said)
-    expect(page.locator("#ranking legend")).to_have_text("Um wie viel besser sind A und B als C?")
+    expect(page.locator("#ranking legend")).to_have_text(
+        "Um wie viel besser sind A und B als C?", use_inner_text=True
+    )
     expect(page.locator(".tier.is-tie")).to_have_attribute("aria-label", "Rang 1, Gleichstand")
     assert fits(page, 320)
     assert page.evaluate(CROWDED) == []
     page.keyboard.press("Escape")
     page.keyboard.press("q")
     wait_for_words(page, "#guided-title", "Welche ist besser, A oder B?")
-    expect(page.locator("#guided-count")).to_have_text("Frage 1 von höchstens 3")
-    expect(page.locator(".guided-answer[data-better='1'] span")).to_have_text("B ist besser")
+    expect(page.locator("#guided-count")).to_have_text("Frage 1 von höchstens 3", use_inner_text=True)
+    expect(page.locator(".guided-answer[data-better='1'] span")).to_have_text(
+        "B ist besser", use_inner_text=True
+    )
     assert fits(page, 320)

@@ -6,7 +6,6 @@ import random
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import expect
 
 from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import tiers_to_labels
@@ -108,7 +107,7 @@ def test_rankings_ordered_in_every_way_by_chance_are_stored_as_they_stand(
         assert tiers_on_screen(page) == [sorted(tier) for tier in expected]
         for _ in range(chance.randrange(4)):
             one_move(page, chance, labels)
-        expect(page.locator(".is-moving")).to_have_count(0)
+        assert page.locator(".is-moving").count() == 0
         for step in range(page.locator(".step").count()):
             fieldset = page.locator(".step").nth(step)
             if not fieldset.locator("input:checked").count():

@@ -175,7 +175,9 @@ class TestInBrowser:
         handle = wait_for_task(page)
         page.keyboard.press("3")
         page.keyboard.press("Enter")
-        expect(page.locator("#task-problem")).to_have_text("Answer A: say “Overall quality”.")
+        expect(page.locator("#task-problem")).to_have_text(
+            "Answer A: say “Overall quality”.", use_inner_text=True
+        )
         # Digits choose on the mark that has the focus and go on to the next required one: A's two, B's two, confidence.
         for digit in "61728":
             page.keyboard.press(digit)
@@ -210,7 +212,7 @@ class TestInBrowser:
         page.keyboard.press("1")
         page.keyboard.press("2")
         page.keyboard.press("Control+Enter")
-        expect(page.locator("#task-problem")).to_have_text("Write in a few words why.")
+        expect(page.locator("#task-problem")).to_have_text("Write in a few words why.", use_inner_text=True)
         page.keyboard.type("It answers.")
         page.keyboard.press("Control+Enter")
         wait_until(page, lambda: Judgment.objects.count() == 1)
@@ -257,10 +259,10 @@ class TestInBrowser:
         field.get_by_role("button", name="rude").click()
         field.get_by_role("textbox").fill("is green")
         field.get_by_role("button", name="untrue").click()
-        expect(field).to_contain_text("do not stand there so")
+        expect(field).to_contain_text("do not stand there so", use_inner_text=True)
         field.get_by_role("textbox").fill("tea")
         field.get_by_role("button", name="untrue").click()
-        expect(field).to_contain_text("more than once")
+        expect(field).to_contain_text("more than once", use_inner_text=True)
         field.get_by_role("textbox").fill("So is")
         field.get_by_role("button", name="untrue").click()
         # Over the end of a line, of the text as it was written.

@@ -168,7 +168,9 @@ class TestInBrowser:
         wait_for_task(page)
         handle = page.locator(".task").get_attribute("data-public-id")
         page.keyboard.press("Enter")
-        expect(page.locator("#task-problem")).to_contain_text("The answer: say “Coherence”.")
+        expect(page.locator("#task-problem")).to_contain_text(
+            "The answer: say “Coherence”.", use_inner_text=True
+        )
         for digit in "62":
             page.keyboard.press(digit)
         page.keyboard.press("2")  # the optional one, from wherever the focus is

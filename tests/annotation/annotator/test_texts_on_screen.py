@@ -22,17 +22,17 @@ def test_the_plain_switch_shows_everything_as_written_and_is_remembered(
     expect(poem.locator(".blank-line")).to_have_count(2)
     page.keyboard.press("u")
     assert poem.locator("[data-written]").inner_text() == POEM
-    expect(page.locator("[data-rendered]:visible")).to_have_count(0)
+    assert page.locator("[data-rendered]:visible").count() == 0
     expect(page.locator("[data-written]:visible")).to_have_count(3)
     page.reload()
     wait_for_task(page)
     page.wait_for_selector("[data-written]:visible")
-    expect(page.locator("[data-rendered]:visible")).to_have_count(0)
+    assert page.locator("[data-rendered]:visible").count() == 0
     # One answer goes its own way.
     page.locator("[data-written-switch]").first.click()
     expect(page.locator("[data-written]:visible")).to_have_count(2)
     page.keyboard.press("u")
-    expect(page.locator("[data-written]:visible")).to_have_count(0)
+    assert page.locator("[data-written]:visible").count() == 0
 
 
 def test_wide_code_is_copied_and_wrapped(page, ada, make_batch, address, open_as):

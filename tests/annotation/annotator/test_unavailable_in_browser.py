@@ -45,7 +45,7 @@ def test_judgments_wait_out_a_503_and_arrive_once(
         page.reload()
         wait_until(page, lambda: answers.count(("submit", 503)) >= 2)
         assert Judgment.objects.count() == 0
-    wait_until(page, lambda: Judgment.objects.count() == 1)
+    wait_until(page, lambda: Judgment.objects.count() == 1, seconds=60)
     assert str(Judgment.objects.get().assignment.public_id) == first
     wait_until(page, lambda: page.inner_text("#work-page-sync") == "")
     assert wait_for_task(page) == second

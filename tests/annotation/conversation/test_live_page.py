@@ -50,7 +50,7 @@ def test_two_turns_by_keyboard_alone_and_the_better_answer_stays(opened, talk, w
     page.keyboard.press("Enter")
     page.wait_for_selector("#live-form:not([hidden])")
     expect(page.locator("#live-transcript .turn")).to_have_count(2)
-    expect(page.locator("#live-transcript")).to_contain_text(better)
+    expect(page.locator("#live-transcript")).to_contain_text(better, use_inner_text=True)
     expect(page.locator("#live-message")).to_be_focused()
     judgment = Judgment.objects.get()
     assert judgment.strengths == [3] and judgment.tiers[0] == [judgment.order_shown[1]]
@@ -62,7 +62,7 @@ def test_two_turns_by_keyboard_alone_and_the_better_answer_stays(opened, talk, w
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('#live-transcript .turn').length === 4")
     assert ConversationTurn.objects.get(number=2).chosen_at_random
-    expect(page.locator("#live-progress")).to_have_text("Turn 3 of 3")
+    expect(page.locator("#live-progress")).to_have_text("Turn 3 of 3", use_inner_text=True)
 
 
 def test_what_is_typed_and_what_is_written_outlive_a_reload(opened, talk, writer):
@@ -75,7 +75,7 @@ def test_what_is_typed_and_what_is_written_outlive_a_reload(opened, talk, writer
     writer.lay_down("old", "writing", "Rice is")
     page.reload()
     page.wait_for_function("() => document.querySelector('#live-answers').textContent.includes('Rice is')")
-    expect(page.locator("#live-sent")).to_have_text("What can I cook?")
+    expect(page.locator("#live-sent")).to_have_text("What can I cook?", use_inner_text=True)
     expect(page.locator("#live-message")).to_have_value("")
     both_done(writer, 1)
     page.wait_for_selector(".task")
@@ -118,7 +118,7 @@ def test_a_logout_amid_a_turn_loses_nothing(forgiving_page, talk, writer, ada, o
     write(page, "What can I cook?")
     Session.objects.all().delete()
     page.wait_for_selector("#work-page-notice:not([hidden]) a")
-    expect(page.locator("#work-page-notice")).to_contain_text("logged out")
+    expect(page.locator("#work-page-notice")).to_contain_text("logged out", use_inner_text=True)
     both_done(writer, 1)
     open_as(page, ada)
     page.evaluate("window.dispatchEvent(new Event('focus'))")
@@ -140,14 +140,14 @@ def test_an_answer_that_fails_is_asked_for_again_or_left_out(opened, talk, write
     writer.lay_down("old", "done", "Rice.")
     writer.lay_down("new", "failed", message="The model could not write an answer.")
     page.wait_for_selector("#live-problem:not([hidden])")
-    expect(page.locator("#live-answers")).to_contain_text("could not write an answer")
+    expect(page.locator("#live-answers")).to_contain_text("could not write an answer", use_inner_text=True)
     expect(page.locator("#live-again")).to_be_focused()
     page.keyboard.press("Enter")
     wait_until(page, lambda: talk.turns.get().answers.get(source__name="new").attempt == 2)
     page.wait_for_selector("#live-problem:not([hidden])")
     page.click("#live-one")
     page.wait_for_selector("#live-form:not([hidden])")
-    expect(page.locator("#live-transcript")).to_contain_text("Rice.")
+    expect(page.locator("#live-transcript")).to_contain_text("Rice.", use_inner_text=True)
     assert talk.turns.get().outcome == "one_answer"
 
 

@@ -32,14 +32,14 @@ def test_a_text_is_typed_shown_as_it_reads_kept_sent_and_accepted(at_work, ruth,
     page.wait_for_function(KEPT)
     assert draft_of(item) == ["In **salted** water."]
     assert page.inner_html("[data-preview] strong") == "salted"
-    expect(page.locator("[data-words]")).to_have_text("3 words (2 to 9)")
+    expect(page.locator("[data-words]")).to_have_text("3 words (2 to 9)", use_inner_text=True)
     page.reload()
     page.wait_for_function(KEPT)
     expect(page.locator("#turn-1")).to_have_value("In **salted** water.")
     page.focus(SEND)
     page.keyboard.press("Enter")
     page.wait_for_url("**/annotate/writing/")
-    expect(page.locator("main")).to_contain_text("Another person checks it")
+    expect(page.locator("main")).to_contain_text("Another person checks it", use_inner_text=True)
     version = WritingVersion.objects.get()
     assert version.turns == ["In **salted** water."]
     assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('writing:'))") == []
@@ -108,11 +108,11 @@ def test_a_dialogue_grows_and_shrinks_by_two_turns(page, ada, dialogues, address
     page.fill("#turn-2", "Hello.")
     page.click("#add-turns")
     expect(page.locator("#turn-3")).to_be_focused()
-    expect(page.locator("label[for=turn-4]")).to_have_text("Assistant, turn 4")
+    expect(page.locator("label[for=turn-4]")).to_have_text("Assistant, turn 4", use_inner_text=True)
     page.fill("#turn-3", "Rice?")
     page.fill("#turn-4", "Boil it.")
     page.click("#remove-turns")
-    expect(page.locator("#writing-state")).to_contain_text("Press again")
+    expect(page.locator("#writing-state")).to_contain_text("Press again", use_inner_text=True)
     expect(page.locator("#turn-4")).to_have_count(1)
     page.click("#add-turns")
     page.fill("#turn-5", "Thank you")
