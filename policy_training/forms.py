@@ -22,6 +22,7 @@ from policy_training.supervised.options import language_model_config, sample_con
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
+from policy_training.training.judge_config import FIXED_REWARD_OPTIONS
 from policy_training.training.supervised import presets as supervised_presets
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from rewardmodel.models import RewardModel
@@ -324,7 +325,7 @@ def evaluation_presets() -> Mapping[str, PresetChoice]:
 class EvaluatePolicyForm(RewardPartsFields, PresetForm):
     presets = evaluation_presets()
     initial_preset = "plain"
-    sections = sections_of(EvaluateConfig, leave_out=("policy", *OF_TRAINING))
+    sections = sections_of(EvaluateConfig, leave_out=("policy", *FIXED_REWARD_OPTIONS, *OF_TRAINING))
     kinds = (EVALUATE.name,)
 
     policy = PolicyField(Policy.objects.none(), empty_label=None, label=gettext_lazy("Policy"))

@@ -235,7 +235,7 @@ class JudgmentsForm(PresetForm):
 class TrainRewardModelForm(JudgmentsForm):
     presets = reward_model_presets()
     # A reward model never starts from nothing here, so that it brings its tokenizer.
-    sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer"))
+    sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer", "criterion"))
     kinds = (TRAIN.name,)
 
     name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new reward model"))

@@ -342,7 +342,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
         others = ppo_options.assignments(values, plan_options.OPTIONS, "")
         plan = with_assignments(plan, [*given, *others]) if given or others else plan
         plan = with_steps(plan, self.step_forms.steps(plan.policy))
-        if not plan.uses_policy and (given or values["ppo_preset"]):
+        if not plan.uses_policy and (ppo_options.are_of_ppo(given) or values["ppo_preset"]):
             raise UserError(
                 gettext("None of the steps is PPO as the round has it: leave PPO's options and preset empty.")
             )
@@ -366,9 +366,15 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
             apart |= {*ServerFields.base_fields}
         return [field for field in self.visible_fields() if field.name not in apart]
 
-    def ppo_sections(self) -> list[dict[str, Any]]:
+    def ppo_sections(self, *, of_rewards: bool = False) -> list[dict[str, Any]]:
         fields = {field.name: field for field in self.visible_fields()}
-        return ppo_options.shown_sections(fields, ppo_options.COMMENTS.get(self.ppo_preset_shown, {}))
+        sections = [part for part in ppo_options.SECTIONS if ppo_options.is_of_rewards(part) == of_rewards]
+        return ppo_options.shown_sections(
+            fields, ppo_options.COMMENTS.get(self.ppo_preset_shown, {}), sections
+        )
+
+    def reward_sections(self) -> list[dict[str, Any]]:
+        return self.ppo_sections(of_rewards=True)
 
     def reward_model_sections(self) -> list[dict[str, Any]]:
         fields = {field.name: field for field in self.visible_fields()}

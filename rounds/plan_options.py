@@ -46,7 +46,10 @@ NOT_ASKED: Mapping[str, str] = {
     "head_to_head.opponents": "a field for each",
     "reward_model.model.source": "the model that reward_model_start names",
     "reward_model.tokenizer": "read for a model from scratch only",
-    "reward_model.runtime": "one machine for the whole round",
+    "reward_model.criterion": "the criterion of the round, for the record",
+    "reward_model.runtime.device": "one machine for the whole round",
+    "reward_model.runtime.backend": "one machine for the whole round",
+    "reward_model.runtime.zero_stage": "one machine for the whole round",
 }
 _LABELS = {
     "": gettext_noop("Round"),

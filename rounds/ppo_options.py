@@ -11,6 +11,7 @@ from django import forms
 from django.forms import BoundField
 from django.utils.translation import gettext, gettext_lazy
 
+from policy_training.training.judge_config import FIXED_REWARD_OPTIONS
 from policy_training.training.ppo import presets as ppo_presets
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import PPO_PRESETS
@@ -19,16 +20,33 @@ from runs.option_forms.fields import Option, Section, as_text, assignment, secti
 
 PREFIX = "policy."
 NONE = "none"
+# Asked by fields of other names (rounds/reward_fields.py).
+REWARD_FIELDS = (
+    "combination",
+    "weight",
+    "models",
+    "functions",
+    "normalize_models",
+    "safety_threshold",
+    "risky_tag",
+    "spread_coefficient",
+    "whiten",
+)
+# What every step has from here, of whatever recipe, unless it says otherwise.
+SHARED = (f"{PREFIX}rewards.", f"{PREFIX}runtime.")
 # The form asks for lengths, processes and devices of the whole round, a round has models of its own, and rollouts are
 # drawn from the policy as it is.
 SECTIONS: list[Section] = sections_of(
     PPOConfig,
     leave_out=(
-        "batch",
-        "reward_model_batch",
-        "runtime",
+        "batch.max_prompt_tokens",
+        "batch.max_response_tokens",
+        "runtime.device",
+        "runtime.backend",
+        "runtime.zero_stage",
         "reference",
-        "rewards",  # has fields of its own: models and functions by their names
+        *(f"rewards.{name}" for name in REWARD_FIELDS),
+        *FIXED_REWARD_OPTIONS,
         "policy.source",
         "policy.dropout",
         *(f"rollout.sampling.{name}" for name in ("top_p", "top_k", "repetition_penalty")),
@@ -94,6 +112,15 @@ def assignments(
                 text = "" if option.may_be_empty else "[]"
             given.append(prefix + assignment(option, text))
     return given
+
+
+def are_of_ppo(assignments: Iterable[str]) -> bool:
+    """Whether one of `policy.path=value` is read by PPO alone, and not by steps of other recipes too."""
+    return any(words.startswith(PREFIX) and not words.startswith(SHARED) for words in assignments)
+
+
+def is_of_rewards(section: Section) -> bool:
+    return section.path.partition(".")[0] == "rewards"
 
 
 def option_named_in(message: str, options: Collection[str]) -> str | None:

@@ -17,6 +17,7 @@ from learning.interface.options import UserError, options_to_dict
 from learning.interface.training_options import RuntimeOptions
 from policy_training.models import Policy
 from policy_training.training.best_of_n.config import NOT_FOR_BEST_OF_N
+from policy_training.training.judge_config import FIXED_REWARD_OPTIONS
 from policy_training.training.ppo.config import PPOConfig
 from rounds import ppo_options
 from rounds.step_runs import refused_option
@@ -31,9 +32,12 @@ MAX_STEPS = 20
 NOT_ASKED = (
     "batch.max_prompt_tokens",
     "batch.max_response_tokens",
-    "runtime",
+    "runtime.device",
+    "runtime.backend",
+    "runtime.zero_stage",
     "reference",
-    "rewards",
+    "criterion",
+    *FIXED_REWARD_OPTIONS,
     "samplers",
     "sampler_names",
     "stored.use",

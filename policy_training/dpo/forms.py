@@ -39,7 +39,7 @@ def dpo_presets() -> Mapping[str, PresetChoice]:
 
 class TrainDPOForm(JudgmentsForm):
     presets = dpo_presets()
-    sections = sections_of(DPOConfig, leave_out=("model.source",))
+    sections = sections_of(DPOConfig, leave_out=("model.source", "criterion"))
     kinds = (DPO.name,)
 
     name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))

@@ -36,7 +36,12 @@ class JudgeBatchForm(PresetForm):
     initial_preset = "plain"
     sections = sections_of(
         JudgeTasksConfig,
-        leave_out=("runtime", "judge.weight", *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS)),
+        leave_out=(
+            "runtime",
+            "judge.weight",
+            "judge.criterion",
+            *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS),
+        ),
     )
     kinds = (JUDGE.name,)
 

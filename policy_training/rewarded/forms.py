@@ -20,6 +20,7 @@ from policy_training.supervised.stored_answers import StoredAnswers, count_store
 from policy_training.training.best_of_n import presets as best_of_n_presets
 from policy_training.training.best_of_n.config import NOT_FOR_BEST_OF_N, BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
+from policy_training.training.judge_config import FIXED_REWARD_OPTIONS
 from policy_training.training.policy_gradient import presets as policy_gradient_presets
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
@@ -151,6 +152,7 @@ NOT_FOR_ROLLOUTS = (
     "policy.dropout",
     *(f"rollout.sampling.{name}" for name in ("top_p", "top_k", "repetition_penalty")),
     "rollout.sampling.repetition_penalty_scope",
+    *FIXED_REWARD_OPTIONS,
 )
 
 
@@ -182,6 +184,7 @@ class BestOfNForm(RewardedForm):
             "sampler_names",
             "stored.use",
             *(f"{section}.{name}" for section, names in NOT_FOR_BEST_OF_N for name in names),
+            *FIXED_REWARD_OPTIONS,
         ),
     )
     kinds = (BEST_OF_N.name,)

@@ -7,6 +7,9 @@ from learning.interface.training_options import require_at_least
 from policy_training.training.server_config import ServerOptions
 
 CHAT = ServerOptions(protocol="chat")
+# Of a judge's server these have one value: the usual one.
+FIXED_SERVER_OPTIONS = ("protocol", "returns_token_ids", "returns_logprobs", "stop", "samples_per_request")
+FIXED_REWARD_OPTIONS = tuple(f"rewards.judge.server.{name}" for name in FIXED_SERVER_OPTIONS)
 TEMPLATE_VERSION = 1  # of the judge's instructions (judging.py); another number where a word of them changes
 
 
@@ -44,7 +47,7 @@ class JudgeOptions:
             return
         if not self.server.model:
             raise ValueError("server.model is empty; name the model that judges")
-        for name in ("protocol", "returns_token_ids", "returns_logprobs", "stop", "samples_per_request"):
+        for name in FIXED_SERVER_OPTIONS:
             found, usual = getattr(self.server, name), getattr(CHAT, name)
             if found != usual:
                 raise ValueError(f"server.{name} is {found!r}; of a judge it must stay {usual!r}")

@@ -233,7 +233,8 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
         values["start_policy"] = selected.policy_id
     if "temperatures" in values:
         values["temperatures"] = ", ".join(map(str, values["temperatures"]))
-    asked_of_policy = "policy_options" in values or "ppo_preset" in values
+    paths = [f"{ppo_options.PREFIX}{path}" for path in values.get("policy_options", {})]
+    asked_of_policy = ppo_options.are_of_ppo(paths) or "ppo_preset" in values
     given_steps = values.pop("steps", [])
     values |= _option_values(values)
     form = StartRoundForm(values, project=view.project)

@@ -20,7 +20,7 @@ from learning.interface.training_options import ModelSource
 from runs.option_forms.comments import field_comments
 
 # Names of files and models of the server: a page must not read what is named to it.
-NEVER_ASKED = ("path", "hub_id", "revision", "model_path", "reward_model_path", "preset", "criterion")
+NEVER_ASKED = ("path", "hub_id", "revision", "model_path", "reward_model_path", "preset")
 
 
 # What people change first stands first; the others as the class has them.

@@ -11,6 +11,7 @@ from learning.interface.options import UserError, options_to_dict
 from policy_training.dpo.actions import dpo_config
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
 from policy_training.supervised.options import language_model_config
+from policy_training.training.judge_config import FIXED_REWARD_OPTIONS
 from rewardmodel.start_training import reward_model_config
 from rewardmodel.training.config import RewardModelConfig
 from rounds.api.steps import StepValues, steps_of
@@ -31,9 +32,13 @@ PLAN = override_plan(preset_plan("tiny"), rewards=REWARDS)
 REASONS = {
     "batch.max_prompt_tokens": "one length for the whole round",
     "batch.max_response_tokens": "one length for the whole round",
-    "runtime": "one machine for the whole round",
+    "runtime.device": "one machine for the whole round",
+    "runtime.backend": "one machine for the whole round",
+    "runtime.zero_stage": "one machine for the whole round",
     "reference": "the field Held near",
-    "rewards": "the fields of rewards of the whole round",
+    **dict.fromkeys(FIXED_REWARD_OPTIONS, "of a judge's server these have one value"),
+    "rewards.models": "the fields of rewards of the whole round",
+    "rewards.functions": "the fields of rewards of the whole round",
     "samplers": "the field Policies that answer too",
     "sampler_names": "the field Policies that answer too",
     "stored.use": "the field Answers that are there already",

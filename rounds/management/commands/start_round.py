@@ -31,6 +31,7 @@ from rounds.plans import (
     preset_plan,
     with_assignments,
 )
+from rounds.ppo_options import are_of_ppo
 from rounds.schedules.actions import create_schedule
 from rounds.schedules.command_line import add_when_arguments, when_from_options
 from rounds.schedules.wording import describe_trigger
@@ -190,7 +191,7 @@ class Command(ProjectCommand):
         plan = with_assignments(plan, options["set"])
         # After --set: PPO with options of its own is, but for these, as the plan has it.
         plan = with_steps(plan, [step_from_words(words, policy=plan.policy) for words in options["step"]])
-        if not plan.uses_policy and (options["ppo_preset"] or _of_ppo(options["set"])):
+        if not plan.uses_policy and (options["ppo_preset"] or are_of_ppo(options["set"])):
             raise RoundRefused(
                 "None of the steps is PPO as the plan has it, which --ppo-preset and policy.… are about: add "
                 "--step ppo, or give a step its options after its own name.",
@@ -230,10 +231,6 @@ class Command(ProjectCommand):
         )
         if shortage := held_out_shortage(round_):
             self.stdout.write(f"Note: {shortage}. Bring more into a set of purpose evaluation.")
-
-
-def _of_ppo(assignments: list[str]) -> bool:
-    return any(words.startswith("policy.") for words in assignments)
 
 
 def find_policy(project: Project, name: str | None) -> Policy:
