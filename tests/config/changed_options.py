@@ -6,6 +6,22 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+JUDGE = {"rewards.judge.server.name": "vllm", "rewards.judge.server.model": "served"}
+OF_JUDGE = {
+    "server.name": "vllm",
+    "server.model": "served",
+    "server.concurrent_requests": 3,
+    "server.attempts": 9,
+    "server.timeout_seconds": 7.0,
+    "weight": 0.5,
+    "criterion": "Which one is shorter?",
+    "repeats": 2,
+    "temperature": 0.5,
+    "max_reply_tokens": 99,
+    "attempts_to_understand": 2,
+    "price_prompt": 1.5,
+    "price_reply": 2.5,
+}
 # The end of a path -> the value, and what must be given with it (by the path's own section, or by whole paths).
 NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "lora.alpha": (8.0, {"lora.rank": 4}),
@@ -52,6 +68,14 @@ NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "annotation.annotator_kinds": (["person", "ai"], {}),
     "annotation.reserved_for": (["ada"], {}),
     "candidates.temperatures": ([7], {}),
+    "runtime.keep_steps": ([7], {}),
+    "rewards.weight": (2.0, {"rewards.combination": "weighted_sum"}),
+    "rewards.safety_threshold": (0.2, {"rewards.combination": "safety_gate"}),
+    "rewards.risky_tag": ("risky", {"rewards.combination": "safety_gate"}),
+    "rewards.normalize_models": (True, {"rewards.combination": "weighted_sum"}),
+    "rewards.normalization_prompts": (32, {"rewards.normalize_models": True}),
+    "rewards.whiten": (True, {"reward.normalize": False}),
+    **{f"rewards.judge.{name}": (value, JUDGE) for name, value in OF_JUDGE.items()},
 }
 
 

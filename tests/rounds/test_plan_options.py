@@ -3,11 +3,15 @@
 import json
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.content.actions import NewDemonstration, add_demonstrations
+from annotation.models import Text
+from policy_training.training.ppo.config import PPOConfig
 from rewardmodel.training.presets import PRESETS
+from rounds import ppo_options
 from rounds.models import Round, Stage
 from rounds.plan_options import NOT_ASKED, OPTIONS
 from rounds.plans import RoundPlan, plan_to_dict, preset_plan, with_assignments
@@ -19,6 +23,11 @@ from tests.config.test_options_reached import accepted, words
 pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
 PLAN = preset_plan("tiny")
+NAMED_OTHERWISE = {
+    "policy.rewards.normalize_models": "normalize_models",
+    "policy.rewards.combination": "reward_combination",
+}
+ONE_VALUE = ("protocol", "stop", "returns_token_ids", "returns_logprobs")
 # Losses of ratings belong outside a round; names must be of rows that are there.
 GIVEN = {
     "sampling.other_policies": [["older, or not", "base 2"]],
@@ -44,6 +53,23 @@ def finish() -> dict:
     return plan
 
 
+def test_each_option_of_ppo_is_asked_of_a_round_or_has_a_reason():
+    asked, known = set(ppo_options.OPTIONS), {f"policy.{path}" for path in leaves(PPOConfig)}
+    assert asked <= known
+    elsewhere = {  # by fields of their own, or one value only: rounds/ppo_options.py says which
+        *("batch.max_prompt_tokens", "batch.max_response_tokens", "policy.source", "policy.dropout"),
+        *("runtime.device", "runtime.backend", "runtime.zero_stage"),
+        *(f"rewards.{name}" for name in ("combination", "weight", "models", "functions", "normalize_models")),
+        *(f"rewards.{name}" for name in ("safety_threshold", "risky_tag", "spread_coefficient", "whiten")),
+        *(f"rollout.sampling.{name}" for name in ("top_p", "top_k", "repetition_penalty")),
+        "rollout.sampling.repetition_penalty_scope",
+        *(f"{server}.{name}" for server in ("rollout.server", "rewards.judge.server") for name in ONE_VALUE),
+        *("rewards.judge.server.samples_per_request", "reference"),
+    }
+    left = {path.removeprefix("policy.") for path in known - asked}
+    assert {path for path in left if not is_below(path, elsewhere)} == {"reward_model_path", "preset"}
+
+
 def test_each_option_of_a_plan_is_asked_or_has_a_reason():
     asked, known = set(OPTIONS), set(leaves(RoundPlan))
     assert asked <= known
@@ -59,32 +85,51 @@ def test_each_option_of_a_plan_comes_into_it_by_form_command_and_api(
     client, project, criterion, asked, max_, ada
 ):
     client.force_login(max_)
+    rows = [NewDemonstration(prompt=prompt, text="Yes.") for prompt in project.prompts.filter(split="train")]
+    add_demonstrations(actor=max_, project=project, rows=rows)
+    Text.objects.create(project=project, external_id="1", text="Once.", split="train", content_hash="1")
     preset = plan_to_dict(PLAN)
-    # A critic leads the sampling of a policy that PPO made, which has a test of its own.
-    paths = [path for path in OPTIONS if not path.startswith("sampling.options.guidance.")]
+    # A critic leads the sampling of a policy that PPO made, and a spread is that of several reward models: those have
+    # tests of their own.
+    options = {**OPTIONS, **ppo_options.OPTIONS}
+    apart = ("sampling.options.guidance", "policy.alarms.spread_rise")
+    paths = [path for path in options if not is_below(path, apart)]
     candidates = {
         path: [{path: value} for value in GIVEN[path]]
         if path in GIVEN
-        else changes(path, value_at(preset, path), OPTIONS[path].choices)
+        else changes(path, value_at(preset, path), options[path].choices)
         for path in paths
     }
     groups, never = grouped(candidates, accepted(lambda values: with_assignments(PLAN, words(values))))
     assert never == [] and set().union(*groups) >= set(paths)
     for values in groups:
         in_fields = {
-            path: json.dumps(value) if path == "sampling.other_policies" else typed(value)
+            NAMED_OTHERWISE.get(path, path): (
+                json.dumps(value) if path == "sampling.other_policies" else typed(value)
+            )
             for path, value in values.items()
         }
-        answer = client.post(reverse("rounds:start", args=["kitchen"]), asked | in_fields)
+        answer = client.post(
+            reverse("rounds:start", args=["kitchen"]), asked | in_fields | {"servers_may_be_away": "on"}
+        )
         assert answer.status_code == 302, answer.context["form"].errors
         by_form = finish()
-        body = asked | {"criterion": criterion.name, "plan_options": values}
+        of_ppo = {path: value for path, value in values.items() if path in ppo_options.OPTIONS}
+        body = asked | {
+            "criterion": criterion.name,
+            **{name: values[path] for path, name in NAMED_OTHERWISE.items() if path in values},
+            "plan_options": {path: value for path, value in values.items() if path in OPTIONS},
+            "policy_options": {path.removeprefix("policy."): value for path, value in of_ppo.items()},
+            "servers_may_be_away": True,
+        }
         answer = client.post(
             "/api/v1/projects/kitchen/rounds", json.dumps(body), content_type="application/json"
         )
         assert answer.status_code == 201, answer.content
         by_api = finish()
-        call_command("start_round", "kitchen", "--policy", "base", "--set", *words(values))
+        call_command(
+            "start_round", "kitchen", "--policy", "base", "--servers-may-be-away", "--set", *words(values)
+        )
         by_command = finish()
         for plan in (by_form, by_api, by_command):
             assert {path: value_at(plan, path) for path in values} == values
@@ -143,3 +188,48 @@ def test_a_refusal_stands_at_the_option_it_is_about(client, project, criterion, 
         )
         assert answer.status_code == 400 and said in answer.json()["fields"]["plan_options"]
     assert not Round.objects.exists()
+
+
+def test_machine_and_rewards_of_the_plan_are_those_of_steps_without_ppo_too(
+    client, project, criterion, asked, max_
+):
+    client.force_login(max_)
+    step = {"steps": "1", "step_1.recipe": "policy_gradient", "step_1.preset": "rloo"}
+    of_all = {"policy.runtime.seed": "5", "policy.rewards.judge.server.name": "vllm"}
+    of_all |= {
+        "policy.rewards.judge.server.model": "large",
+        "policy.rewards.judge.criterion": "Which is shorter?",
+    }
+    away = {"servers_may_be_away": "on"}
+    url = reverse("rounds:start", args=["kitchen"])
+    answer = client.post(url, asked | step | of_all | away)
+    assert answer.status_code == 302, answer.context["form"].errors
+    by_form = finish()
+    words_of_all = [f"{path}={value}" for path, value in of_all.items()]
+    command = ["start_round", "kitchen", "--policy", "base", "--step", "policy_gradient:rloo", "--set"]
+    call_command(*command, *words_of_all, "--servers-may-be-away")
+    by_command = finish()
+    body = asked | {
+        "criterion": criterion.name,
+        "steps": [{"recipe": "policy_gradient", "preset": "rloo"}],
+        "policy_options": {path.removeprefix("policy."): value for path, value in of_all.items()}
+        | {"runtime.seed": 5},
+        "servers_may_be_away": True,
+    }
+    answer = client.post("/api/v1/projects/kitchen/rounds", json.dumps(body), content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    for plan in (by_form, by_command, finish()):
+        [only] = plan["steps"]
+        config = only["policy_gradient"]
+        judge = config["rewards"]["judge"]
+        assert (config["runtime"]["seed"], judge["server"]["model"]) == (5, "large")
+        assert judge["criterion"] == "Which is shorter?"
+    # What PPO alone reads would be ignored.
+    page = client.post(url, asked | step | {"policy.algorithm.gae_lambda": "0.9"})
+    assert page.status_code == 422 and "None of the steps is PPO" in page.content.decode()
+    body["policy_options"] = {"algorithm.gae_lambda": 0.9}
+    answer = client.post("/api/v1/projects/kitchen/rounds", json.dumps(body), content_type="application/json")
+    assert answer.status_code == 400 and "None of them is PPO" in answer.content.decode()
+    with pytest.raises(CommandError, match="None of the steps is PPO"):
+        call_command(*command, "policy.algorithm.gae_lambda=0.9")
+    assert not Round.objects.exclude(stage=Stage.CANCELLED).exists()
