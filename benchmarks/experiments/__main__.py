@@ -1,9 +1,9 @@
 """The experiments of "Secrets of RLHF in Large Language Models, Part I" (Zheng et al. 2023) and their neighbours, in a
 world small enough for a laptop: which ingredient keeps PPO from collapsing, and what it costs.
 
-    .venv/bin/python -m benchmarks.experiments --folder var/experiments                    # all studies, five seeds
+    .venv/bin/python -m benchmarks.experiments --processes 2 --report docs/experiments     # all studies, five seeds
     .venv/bin/python -m benchmarks.experiments collapse --seeds 2 --processes 2            # one study
-    .venv/bin/python -m benchmarks.experiments --report docs/experiments --folder ...      # text and pictures alone
+    .venv/bin/python -m benchmarks.experiments --only-report docs/experiments              # text and pictures alone
 
 Every run is one line of FOLDER/results.jsonl; what stands there is not run again, so the command may be stopped and
 started as one likes. Trainings are the product's own recipes, and gold is the demonstration's judge without noise.
@@ -40,11 +40,9 @@ def parse_options() -> argparse.Namespace:
         help="of models and results (default: var/experiments)",
     )
     add(
-        "--report",
-        type=Path,
-        metavar="FOLDER",
-        help="write the report of what has run into this folder, and run nothing",
+        "--report", type=Path, metavar="FOLDER", help="write a page with pictures into this folder at the end"
     )
+    add("--only-report", type=Path, metavar="FOLDER", help="the same of what has run, and run nothing")
     options = parser.parse_args()
     if unknown := sorted(set(options.studies) - set(ALL)):
         parser.error(f"no study {', '.join(unknown)}; there are {', '.join(ALL)}")
@@ -58,8 +56,8 @@ def main() -> int:
     options = parse_options()
     studies = options.studies or ALL
     folder = options.folder.resolve()
-    if options.report:
-        write_report(read_results(folder), options.report, folder)
+    if options.only_report:
+        write_report(read_results(folder), options.only_report, folder)
         return 0
     (folder / "materials").mkdir(parents=True, exist_ok=True)
     jobs = missing(studies, options.seeds, folder)
@@ -82,6 +80,8 @@ def main() -> int:
             with open(folder / "results.jsonl", "a") as results:
                 results.write(json.dumps(row) + "\n")
             print(f"{place}/{len(jobs)} {summary_of(row)}", flush=True)
+    if options.report:
+        write_report(read_results(folder), options.report, folder)
     return 1 if failed else 0
 
 

@@ -133,6 +133,7 @@ def _all() -> list[Configuration]:
             "max without gradient clip",
             changes={"policy_optimizer.max_grad_norm": 0.0, "critic_optimizer.max_grad_norm": 0.0},
         ),
+        _max("max without GAE (lambda 1)", changes={"algorithm.gae_lambda": 1.0}),
         _max("max without ptx", changes={"algorithm.ptx_coefficient": 0.0}),
         # Vanilla with one.
         *(
@@ -141,6 +142,7 @@ def _all() -> list[Configuration]:
             )
             for clip in (0.3, 0.8, 3.0, 10.0)
         ),
+        _vanilla("reward scaling", changes={"reward.scale": True, "reward.clip_range": None}),
         _vanilla("reward scaling, clip 0.8", changes={"reward.scale": True, "reward.clip_range": 0.8}),
         *(
             _vanilla(

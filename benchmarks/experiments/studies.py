@@ -40,6 +40,7 @@ STUDIES: Mapping[str, Study] = {
             "max, warm-up for pre-training",
             "max without ratio clip",
             "max without gradient clip",
+            "max without GAE (lambda 1)",
             "max without ptx",
         ),
         found=(
@@ -60,6 +61,7 @@ STUDIES: Mapping[str, Study] = {
             "reward norm, clip 0.8",
             "reward norm, clip 3",
             "reward norm, clip 10",
+            "reward scaling",
             "reward scaling, clip 0.8",
             "advantage norm, clip 0.5",
             "advantage norm, clip 0.12",

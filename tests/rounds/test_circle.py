@@ -11,7 +11,7 @@ from demo.project_setup import base_policy, create_demo_project
 from demo.simulation import simulate_judgments
 from learning.interface.options import options_to_dict
 from learning.interface.record_files import read_records
-from learning.interface.record_schemas import COMPARISONS, PROMPTS
+from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS, PROMPTS
 from policy_training.actions import train_sft
 from rounds.actions import start_round
 from rounds.models import Round, Stage
@@ -143,12 +143,16 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     compared = Judgment.objects.of_project(project).of_purposes(Task.Purpose.HEAD_TO_HEAD)
     assert compared.exists()
 
-    # No prompt is on two sides: not among the comparisons, not between PPO's rollouts and its evaluation.
+    # No prompt is on two sides: not among demonstrations and comparisons, not between PPO's rollouts and its evaluation.
     sides: dict[str, set[str]] = {}
     for row in trained_on:
         sides.setdefault(str(row["prompt"]), set()).add(row["split"])
     for row in read_records(ppo.path / "inputs" / "prompts.parquet", PROMPTS):
         sides.setdefault(str(row["messages"]), set()).add(row["split"])
+    learned = read_records(base.produced_by.path / "inputs" / "demonstrations.parquet", DEMONSTRATIONS)
+    assert learned
+    for row in learned:
+        sides.setdefault(str(row["prompt"]), set()).add(row["split"])
     assert all(len(splits) == 1 for splits in sides.values())
     evaluation = set(demo.evaluation_prompts.prompts.values_list("pk", flat=True))
     tasks = Task.objects.filter(batch__project=project)

@@ -46,6 +46,11 @@ class Command(BaseCommand):
             "--rounds", type=int, default=2, help="rounds that simulated annotators fill (default 2)"
         )
         parser.add_argument("--exit", action="store_true", help="stop after the rounds, one JSON line last")
+        parser.add_argument(
+            "--small",
+            action="store_true",
+            help="a tenth of the prompts and steps: to see that everything works, not how well",
+        )
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--seed", type=int, default=0)
 
@@ -55,6 +60,7 @@ class Command(BaseCommand):
             sys.exit(2)
         self.started = time.monotonic()
         self.seed: int = options["seed"]
+        self.size = constants.SMALL if options["small"] else constants.FULL
         # However it is stopped, the web server and the worker go with it. A hang-up that `nohup` turned off stays off.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -121,7 +127,7 @@ class Command(BaseCommand):
 
     def run_rounds(self, demo: DemoProject, rounds: int, threads: int) -> dict[str, Any]:
         policy = self.train_base_policy(demo, threads)
-        plan = constants.round_plan(self.seed, threads, demo.annotator.username)
+        plan = constants.round_plan(self.seed, threads, demo.annotator.username, self.size)
         plan = replace(plan, processes=self.processes_per_run)
         round_ = start_round(
             actor=demo.manager,
@@ -143,7 +149,7 @@ class Command(BaseCommand):
             actor=demo.manager,
             project=demo.project,
             name="base",
-            config=options_to_dict(constants.base_policy_config(self.seed, threads)),
+            config=options_to_dict(constants.base_policy_config(self.seed, threads, self.size)),
             processes=self.processes_per_run,
         )
         self.log("The base policy learns from demonstrations.")

@@ -45,17 +45,13 @@ from tests.policy_training.training.test_ppo import (
 PROMPT = Prompt(prompt_id="p", messages=[], token_ids=[2, 3])
 PROMPTS = [PROMPT, dataclasses.replace(PROMPT, prompt_id="again")]
 A2C = "a2c"
-CRITIC_FREE = {
-    "reinforce": PolicyGradientOptions(advantage="return", responses_per_minibatch=512),
-    "reward_to_go": PolicyGradientOptions(advantage="reward_to_go", responses_per_minibatch=512),
-    "rloo": PolicyGradientOptions(advantage="leave_one_out", responses_per_minibatch=512),
-}
+CRITIC_FREE = {"reinforce": "return", "reward_to_go": "reward_to_go", "rloo": "leave_one_out"}
 
 
 def gradient_state(
     policy, reference, scorer, algorithm, *, steps: int, kl: float, seed: int
 ) -> GradientState:
-    """As policy_gradient.build_state makes it from a folder."""
+    """As policy_gradient.build_state makes it from a folder; a step is one update."""
     config = PolicyGradientConfig(
         policy=ModelOptions(source=ModelSource(path="/nowhere")),
         reward_model_path="/nowhere",
@@ -63,7 +59,9 @@ def gradient_state(
         batch=BatchOptions(
             max_prompt_tokens=4, max_response_tokens=scorer.length, max_micro_batch_tokens=8192
         ),
-        rollout=RolloutOptions(steps=steps, prompts_per_step=2, samples_per_prompt=256),
+        rollout=RolloutOptions(
+            steps=steps, prompts_per_step=2, samples_per_prompt=algorithm.responses_per_minibatch // 2
+        ),
         reward=RewardOptions(normalize=False, clip_range=None, kl_coefficient=kl),
         algorithm=algorithm,
         runtime=RuntimeOptions(seed=seed),
@@ -95,7 +93,9 @@ def gradient_state(
     )
 
 
-def learn(recipe: str, *, length: int, steps: int, seed: int, beta: float = 0.5) -> tuple[float, float]:
+def learn(
+    recipe: str, *, length: int, steps: int, seed: int, beta: float = 0.5, responses: int = 512
+) -> tuple[float, float]:
     """(share of J* - J_ref gained, total variation to pi*) after training on a random reward of every response."""
     policy, reference, critic = toy_models(seed)
     before = sequence_logprobs(reference, PROMPT.token_ids, length)
@@ -110,9 +110,9 @@ def learn(recipe: str, *, length: int, steps: int, seed: int, beta: float = 0.5)
             learning_rate=4e-3,
             seed=seed,
             reward=RewardOptions(normalize=False, clip_range=None, kl_coefficient=beta),
-            rollout=RolloutOptions(steps=steps, prompts_per_step=2, samples_per_prompt=256),
+            rollout=RolloutOptions(steps=steps, prompts_per_step=2, samples_per_prompt=responses // 2),
             algorithm=AlgorithmOptions(
-                responses_per_minibatch=512, ppo_epochs=1, gae_lambda=0.95, clip_range=None
+                responses_per_minibatch=responses, ppo_epochs=1, gae_lambda=0.95, clip_range=None
             ),
             policy_loss=PolicyLossOptions(objective="log_probability"),
         )
@@ -120,9 +120,8 @@ def learn(recipe: str, *, length: int, steps: int, seed: int, beta: float = 0.5)
         for step in range(1, steps + 1):
             ppo.ppo_step(state, step)
     else:
-        state = gradient_state(
-            policy, reference, scorer, CRITIC_FREE[recipe], steps=steps, kl=beta, seed=seed
-        )
+        algorithm = PolicyGradientOptions(advantage=CRITIC_FREE[recipe], responses_per_minibatch=responses)
+        state = gradient_state(policy, reference, scorer, algorithm, steps=steps, kl=beta, seed=seed)
         for step in range(1, steps + 1):
             policy_gradient.gradient_step(state, step)
     after = sequence_logprobs(policy, PROMPT.token_ids, length)
@@ -140,11 +139,15 @@ def test_the_known_optimum_is_reached_without_a_ratio(recipe):
 
 @pytest.mark.slow
 @pytest.mark.seeds(5)
-@pytest.mark.parametrize(("length", "steps"), [(1, 40), (2, 130)])
+@pytest.mark.parametrize(
+    ("length", "steps", "beta", "responses"),
+    [(1, 40, 0.5, 512), (2, 130, 0.5, 512), pytest.param(3, 280, 1.0, 2048, marks=pytest.mark.full_size)],
+)
 @pytest.mark.parametrize("recipe", [A2C, *CRITIC_FREE])
-def test_the_known_optimum_is_reached_for_every_seed(recipe, length, steps, seed):
-    gained, distance = learn(recipe, length=length, steps=steps, seed=seed)
-    assert gained >= 0.95 and distance <= 0.1
+def test_the_known_optimum_is_reached_for_every_seed(recipe, length, steps, beta, responses, seed):
+    """Of 512 responses of three tokens each is rare: without a ratio to learn from them again it takes more of them."""
+    gained, distance = learn(recipe, length=length, steps=steps, seed=seed, beta=beta, responses=responses)
+    assert gained >= 0.95 and distance <= 0.1, (gained, distance)
 
 
 def grpo_optimum(
