@@ -352,7 +352,7 @@ def evaluate_policy(
             % {"name": prompt_set.name},
             code="no_prompts",
         )
-    config, further = filled_in(project, config)
+    config, further = filled_in(project, config, reward_model)
     return queue_run(
         actor=actor,
         project=project,

@@ -72,6 +72,7 @@ def override_plan(
     start_from_policy: str = "",
     ppo_preset: str | None = None,
     reward_model_preset: str | None = None,
+    reward_model_criteria: Sequence[str] | None = None,
     processes: int | None = None,
     runtime: Mapping[str, Any] | None = None,
     rewards: Mapping[str, Any] | None = None,
@@ -84,8 +85,8 @@ def override_plan(
     `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
     RewardSourcesOptions, as JSON has them, of every step that learns from rewards. `ppo_preset` replaces how PPO is
     done, but for lengths, machine and rewards, `reward_model_preset` how the reward model is trained, but for lengths
-    and machine; `reference_policy` and `start_from_policy` are the names that `named_policy` needs. `server`: values of
-    ServerOptions, of who writes the answers that people judge.
+    and machine; `reward_model_criteria` are names; `reference_policy` and `start_from_policy` are the names that
+    `named_policy` needs. `server`: values of ServerOptions, of who writes the answers that people judge.
     """
     if ppo_preset is not None:
         plan = with_ppo_preset(plan, ppo_preset)
@@ -115,6 +116,9 @@ def override_plan(
             processes=plan.processes if processes is None else processes,
             servers_may_be_away=plan.servers_may_be_away or servers_may_be_away,
             sampling=replace(plan.sampling, options=options, **sampling),
+            reward_model_criteria=(
+                plan.reward_model_criteria if reward_model_criteria is None else tuple(reward_model_criteria)
+            ),
             annotation=replace(plan.annotation, **(annotation or {})),
             head_to_head=(
                 plan.head_to_head if opponents is None else replace(plan.head_to_head, opponents=opponents)

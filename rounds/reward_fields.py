@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from policy_training.rewards import COMBINATIONS, RewardPartsFields
 
-CHOICES = ("further_reward_models", "reward_functions")
+CHOICES = ("further_reward_models", "further_criteria", "reward_functions")
 
 
 class RoundRewardFields(RewardPartsFields):

@@ -26,7 +26,9 @@ from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.reward_config import RewardSourcesOptions
 from rounds.errors import RoundRefused
+from rounds.learned_criteria import learned_criteria
 from rounds.mixed_prompts import training_arguments
 from rounds.models import Round
 from rounds.plans import RoundPlan
@@ -35,7 +37,7 @@ from rounds.steps import RECIPES, PolicyStep, Recipe
 from rounds.training_batches import training_batches
 from runs.models import Run
 from workspace.errors import ActionError
-from workspace.models import Project
+from workspace.models import Criterion, Project
 from workspace.naming import unique_name
 
 
@@ -113,7 +115,7 @@ def _dpo(due: StepToRun) -> Run:
         start=due.start,
         reference=due.reference,
         dataset=due.round.dataset,
-        criteria=[due.round.criterion],
+        criteria=learned_criteria(due.round.project, due.round.criterion, due.plan),
         annotator_kinds=due.plan.annotation.annotator_kinds,
         consensus=due.plan.consensus,
     )
@@ -149,13 +151,14 @@ _QUEUE: dict[Recipe, Callable[[StepToRun], Run]] = {
 }
 
 
-def require_steps(project: Project, plan: RoundPlan) -> None:
+def require_steps(project: Project, criterion: Criterion, plan: RoundPlan) -> None:
     """Raises RoundRefused where a step is bound to fail: better now than after people have done their part."""
     for number, step in enumerate(plan.policy_steps, 1):
         config = plan.config_of(step)
         try:
             if RECIPES[step.recipe].has_reward:
-                require_rewards(project, config.rewards)  # type: ignore[union-attr]
+                require_rewards(project, rewards := config.rewards)  # type: ignore[union-attr]
+                _require_other_than_own(rewards, criterion, plan)
             if isinstance(config, PPOConfig | PolicyGradientConfig):
                 require_known_server(options_to_dict(config.rollout.server))
             if isinstance(config, LanguageModelConfig):
@@ -165,6 +168,21 @@ def require_steps(project: Project, plan: RoundPlan) -> None:
         except ActionError as error:
             at = gettext("Step %(number)s of the policy's training: ") % {"number": number}
             raise RoundRefused((at if plan.steps else "") + error.message, code=error.code) from error
+
+
+def _require_other_than_own(rewards: RewardSourcesOptions, criterion: Criterion, plan: RoundPlan) -> None:
+    """The newest model of what the round's own learns would be the round's own, which is the first one."""
+    if plan.learned_criteria(criterion.name) == [criterion.name] and criterion.name in {
+        part.criterion for part in rewards.models if not part.name
+    }:
+        raise RoundRefused(
+            gettext(
+                "The newest reward model of “%(criterion)s” will be the round's own, which scores already: leave the "
+                "criterion out of the further reward models, or name a model."
+            )
+            % {"criterion": criterion.name},
+            code="no_reward_model",
+        )
 
 
 def _require_rows(project: Project, step: PolicyStep, config: LanguageModelConfig) -> None:
