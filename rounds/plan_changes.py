@@ -16,6 +16,7 @@ from rounds.steps import (
     PolicyStep,
     ReferenceKind,
     placeholder_source,
+    rewards_beside,
     with_reward_sources,
     with_rewards,
     with_runtime,
@@ -33,11 +34,12 @@ def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
 
 
 def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
-    """The plan with PPO by another preset, on its lengths and machine. Raises UserError with the known names."""
+    """The plan with PPO by another preset, on its lengths, machine and rewards. Raises UserError, with known names."""
     if name not in PPO_PRESETS:
         raise UserError(f"There is no PPO preset “{name}”: use one of {', '.join(sorted(PPO_PRESETS))}.")
     policy = PPO_PRESETS[name].config(placeholder_source(), PLACEHOLDER_PATH, runtime=plan.policy.runtime)
-    return replace(plan, policy=replace(policy, batch=plan.policy.batch, rewards=plan.policy.rewards))
+    policy = replace(policy, batch=plan.policy.batch)
+    return replace(plan, policy=with_reward_sources(policy, rewards_beside(policy.rewards, plan.policy)))
 
 
 def with_reward_model_preset(plan: RoundPlan, name: str) -> RoundPlan:

@@ -50,8 +50,15 @@ class RoundRewardFields(RewardPartsFields):
         help_text=gettext_lazy("Of the ensemble: times the spread of the models, taken off their mean."),
         label=gettext_lazy("Spread coefficient"),
     )
-    whiten_rewards = forms.BooleanField(
+    whiten_rewards = forms.NullBooleanField(
         required=False,
+        widget=forms.Select(
+            choices=[
+                ("", gettext_lazy("as the preset")),
+                ("true", gettext_lazy("yes")),
+                ("false", gettext_lazy("no")),
+            ]
+        ),
         label=gettext_lazy("Whiten the rewards of each step"),
         help_text=gettext_lazy(
             "To mean 0 and variance 1 (Llama 2), in place of the moments of all steps so far."
@@ -76,9 +83,8 @@ class RoundRewardFields(RewardPartsFields):
             "spread_coefficient": "spread_coefficient",
         }
         found = {name: values[field] for name, field in names.items() if values[field] not in (None, "")}
-        found |= {
-            name: True
-            for name, field in (("normalize_models", "normalize_models"), ("whiten", "whiten_rewards"))
-            if values[field]
-        }
+        if values["normalize_models"]:
+            found["normalize_models"] = True
+        if values["whiten_rewards"] is not None:
+            found["whiten"] = values["whiten_rewards"]
         return found | self.reward_parts()

@@ -241,15 +241,13 @@ def build_step(
     known = RECIPES[recipe]  # type: ignore[index]
     mapping: dict[str, Any] = {"recipe": recipe, **(values or {})}
     if recipe != "ppo" or preset or assignments:
-        config = (
-            policy
-            if recipe == "ppo" and not preset
-            else known.preset(preset or known.default_preset, policy.runtime)
-        )
+        config = policy
+        if recipe != "ppo" or preset:
+            config = known.preset(preset or known.default_preset, policy.runtime)
+            if known.has_reward:
+                config = with_reward_sources(config, rewards_beside(config.rewards, policy))
         lengths = {name: getattr(policy.batch, name) for name in LENGTHS}
         config = replace(config, batch=replace(config.batch, **lengths))
-        if known.has_reward and policy.rewards != RewardSourcesOptions():
-            config = with_reward_sources(config, policy.rewards)
         if own := [words for words in assignments if words.partition("=")[0] in _PATHS_OF_LENGTHS]:
             raise UserError(f"“{own[0]}”: lengths are those of the whole round, not of a step.")
         for words in assignments:
@@ -308,6 +306,15 @@ def with_rewards(steps: Sequence[PolicyStep], rewards: Mapping[str, Any]) -> tup
         return with_reward_sources(config, load_options(RewardSourcesOptions, mapping, where="rewards"))
 
     return changed(steps, change)
+
+
+def rewards_beside(own: RewardSourcesOptions, policy: PPOConfig) -> RewardSourcesOptions:
+    """The rewards of the plan's `policy` for a recipe whose preset has `own`: all of them but for the whitening, which
+    is part of how a preset makes a reward of a score, unless the plan has another than its preset.
+    """
+    preset = PPO_PRESETS.get(policy.preset)
+    is_the_presets = policy.rewards.whiten == (preset is not None and preset.rewards.whiten)
+    return replace(policy.rewards, whiten=own.whiten if is_the_presets else policy.rewards.whiten)
 
 
 def with_reward_sources(config: Any, rewards: RewardSourcesOptions) -> Any:

@@ -154,7 +154,9 @@ class RoundValues(TrainedMixtureBody):
     safety_threshold = serializers.FloatField(min_value=0.0, max_value=1.0, required=False)
     risky_tag = serializers.CharField(max_length=200, required=False)
     spread_coefficient = serializers.FloatField(required=False)
-    whiten_rewards = serializers.BooleanField(default=False)
+    whiten_rewards = serializers.BooleanField(
+        required=False, help_text="Scores of each step to mean 0 and variance 1; none: as the preset."
+    )
     reference_policy = serializers.IntegerField(
         required=False, help_text="A policy that the KL penalty is against, in place of `reference`.", **KEY
     )

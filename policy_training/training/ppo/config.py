@@ -337,6 +337,7 @@ class PPOPreset:
     rollout: RolloutOptions
     reward: RewardOptions
     algorithm: AlgorithmOptions
+    rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
     policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
     ema_decay: float | None = None
@@ -366,6 +367,7 @@ class PPOPreset:
             batch=self.batch,
             rollout=self.rollout if steps is None else replace(self.rollout, steps=steps),
             reward=self.reward,
+            rewards=self.rewards,
             algorithm=self.algorithm,
             policy_loss=self.policy_loss,
             critic=self.critic,

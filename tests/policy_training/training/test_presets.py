@@ -132,6 +132,9 @@ PUBLISHED_PPO = {
         "algorithm.ppo_epochs": 1,
         "algorithm.clip_range": 0.2,
         "reward.kl_coefficient": 0.01,
+        "rewards.whiten": True,  # of the final scores, in place of running moments
+        "reward.normalize": False,
+        "reward.scale": False,
     },
     "stiennon": {  # Learning to summarize B.1
         "rollout.steps": 1954,  # a million episodes
