@@ -120,7 +120,7 @@ PPO_INSTRUCTGPT = PPOPreset(
         whiten_advantages=True,  # ours, as in the code it grew from (Ziegler et al. 2019)
         ptx_coefficient=27.8,  # C.4
         ptx_texts_share=1.0,  # C.4: pretraining text
-        ptx_examples_per_minibatch=512,  # C.4: 8 times as many pretraining examples as episodes
+        ptx_examples_per_response=8.0,  # C.4: 8 times as many pretraining examples as episodes
     ),
     critic=CriticOptions(
         init_from="reward_model",  # C.4: the value function starts from the 6B reward model

@@ -113,7 +113,7 @@ PUBLISHED_PPO = {
         "critic_optimizer.learning_rate": 9e-6,
         "algorithm.ptx_coefficient": 27.8,
         "algorithm.ptx_texts_share": 1.0,
-        "algorithm.ptx_examples_per_minibatch": 512,
+        "algorithm.ptx_examples_per_response": 8.0,  # 8 pretraining examples to each episode
         "ema_decay": 0.992,
         "critic.init_from": "reward_model",
         "batch.max_prompt_tokens": 1000,
