@@ -19,6 +19,7 @@ from policy_training.supervised.mixing import (
     describe_ptx,
     has_training_demonstrations,
     require_training_texts,
+    require_whole_demonstrations,
 )
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers, require_known_mark
@@ -138,7 +139,7 @@ def _sft(due: StepToRun) -> Run:
 
 
 def _pretrain(due: StepToRun) -> Run:
-    return pretrain(**due.arguments, parent=due.start)
+    return pretrain(**due.arguments, parent=due.start, data=due.step.learn_from)
 
 
 _QUEUE: dict[Recipe, Callable[[StepToRun], Run]] = {
@@ -186,8 +187,14 @@ def _require_other_than_own(rewards: RewardSourcesOptions, criterion: Criterion,
 
 
 def _require_rows(project: Project, step: PolicyStep, config: LanguageModelConfig) -> None:
-    if step.recipe == "pretrain" or config.data.texts_share:
+    if step.recipe == "pretrain" and step.learn_from == "texts":
+        require_training_texts(
+            project, gettext("leave the step out, or learn whole demonstrations (learn_from=demonstrations)")
+        )
+    elif config.data.texts_share:
         require_training_texts(project, gettext("leave the step out, or take no texts (data.texts_share=0)"))
+    if step.learn_from == "demonstrations":
+        require_whole_demonstrations(project)
     if step.rated_mark:
         require_known_mark(project, step.rated_mark)
     judged = step.preferred_at_least is not None or step.rated_at_least is not None

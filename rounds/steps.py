@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, get_args
 
 from django.utils.translation import gettext_noop
 
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import UserError, added_option, load_options, options_to_dict
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
@@ -138,7 +138,7 @@ class PolicyStep:
     policy_gradient: PolicyGradientConfig | None = None
     best_of_n: BestOfNConfig | None = None
     dpo: DPOConfig | None = None  # on the judgments that the round's reward model learns from
-    supervised: LanguageModelConfig | None = None  # of sft and of pretrain, which learns the project's texts
+    supervised: LanguageModelConfig | None = None  # of sft and of pretrain
     # What the step's policy is held near; None: as the plan's `reference`.
     reference: ReferenceKind | None = None
     reference_policy: str = ""  # the name that `named_policy` needs
@@ -153,6 +153,8 @@ class PolicyStep:
     # And those whose mean of this mark is at least so many points.
     rated_mark: str = ""
     rated_at_least: float | None = None
+    # Pretraining, of which every token counts: the project's texts, or whole demonstrations, prompts included.
+    learn_from: Literal["texts", "demonstrations"] = added_option("texts", before="texts")
 
     def __post_init__(self) -> None:
         own = RECIPES[self.recipe].field
@@ -176,6 +178,8 @@ class PolicyStep:
         learned = (self.preferred_at_least, self.rated_at_least)
         if self.recipe != "sft" and (learned != (None, None) or self.rated_mark):
             raise ValueError(f"answers that people put first or rated are for 'sft', not {self.recipe!r}")
+        if self.recipe != "pretrain" and self.learn_from != "texts":
+            raise ValueError(f"learn_from: belongs to 'pretrain', and this step is {self.recipe!r}")
         if self.preferred_at_least is not None and not 0 < self.preferred_at_least <= 1:
             raise ValueError(
                 f"preferred_at_least is {self.preferred_at_least}, it must be above 0 and at most 1"
