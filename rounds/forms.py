@@ -236,6 +236,7 @@ class StartRoundForm(
         mapping = plan_to_dict(plan)
         ppo_options.show_defaults(self.fields, mapping["policy"])
         ppo_options.show_defaults(self.fields, mapping, plan_options.OPTIONS)
+        self.show_whitening(plan.policy.rewards)
         if isinstance(policy, Policy) and isinstance(criterion, Criterion):
             shortest = shortest_reader(project, criterion, policy, plan)
             plan = fit_plan(plan, project=project, criterion=criterion, start_policy=policy)

@@ -3,9 +3,10 @@
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from policy_training.rewards import COMBINATIONS, RewardPartsFields
+from policy_training.training.reward_config import RewardSourcesOptions
 
 CHOICES = ("further_reward_models", "further_criteria", "reward_functions")
 
@@ -64,6 +65,14 @@ class RoundRewardFields(RewardPartsFields):
             "To mean 0 and variance 1 (Llama 2), in place of the moments of all steps so far."
         ),
     )
+
+    def show_whitening(self, of_preset: RewardSourcesOptions) -> None:
+        """What is done where nothing is chosen."""
+        widget = self.fields["whiten_rewards"].widget
+        assert isinstance(widget, forms.Select)
+        shown = gettext("yes") if of_preset.whiten else gettext("no")
+        _, *others = widget.choices
+        widget.choices = [("", gettext("%(shown)s (preset)") % {"shown": shown}), *others]
 
     def reward_values(self) -> list[forms.BoundField]:
         """What is asked beside the choice of models and functions."""

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.datasets.files import dataset_judgments, dataset_manifest
 from annotation.models import PreferenceDataset
@@ -23,6 +24,7 @@ from rounds.stages.scoring import open_next_round
 from rounds.stages.transitions import attach_run, enter_stage, stage_runs
 from rounds.step_runs import queue_step
 from runs.models import Artifact, Run
+from runs.states import RunState
 from tests.rounds.annotating import at_annotation, judge_elsewhere
 from workspace.actions import add_criterion
 from workspace.errors import ActionError
@@ -215,7 +217,7 @@ def test_form_command_and_api_ask_for_one_reward_model_of_several_criteria(
 
 
 def test_a_round_trains_one_reward_model_on_the_judgments_of_its_criteria_and_says_which(
-    begin, project, criterion, safety, max_, ada, settings, tmp_path, client
+    begin, make_model, criterion, safety, max_, ada, settings, tmp_path, client
 ):
     settings.DATA_DIR = tmp_path
     plan = override_plan(preset_plan("tiny"), reward_model_criteria=["safety"])
@@ -239,6 +241,18 @@ def test_a_round_trains_one_reward_model_on_the_judgments_of_its_criteria_and_sa
     # Three judgments on safety and two on the round's own.
     assert [row["criterion"] for row in dataset_judgments(round_.dataset)].count("safety") == 3
     assert len(list(dataset_judgments(round_.dataset))) == 5
+    assert round_report(round_, max_).learned == [(criterion.name, ""), ("safety", "")]
+    model = make_model("both", criterion, safety)
+    report = {
+        "accuracy": 0.75,
+        "by_criterion": {"safety": {"accuracy": 0.5, "n": 40, "interval": [0.35, 0.65]}},
+    }
+    RewardModel.objects.filter(pk=model.pk).update(produced_by=run, report=report)
+    Run.objects.filter(pk=run.pk).update(state=RunState.DONE, finished_at=timezone.now())
+    assert advance_round(round_.pk)
     client.force_login(max_)
     page = client.get(reverse("rounds:round", args=["kitchen", round_.number])).content.decode()
-    assert f"Its reward model learns several criteria: “{criterion.name}”, “safety”." in page
+    said = f"several criteria: “{criterion.name}”, “safety” (50.0 % of 40 held-out pairs (35.0 to 65.0 %))."
+    assert said in page
+    reason = round_.stage_entries.last().reason
+    assert reason == f"agrees with 75.0% of the held-out comparisons (criteria: {criterion.name}, safety)"
