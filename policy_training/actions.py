@@ -20,12 +20,7 @@ from policy_training.rewards import filled_in
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.sampled_tasks import MAX_RESPONSES, given_answers
 from policy_training.supervised.judged_answers import JudgmentChoice
-from policy_training.supervised.mixing import (
-    BRING_DEMONSTRATIONS,
-    NothingToMixIn,
-    has_training_demonstrations,
-    require_training_texts,
-)
+from policy_training.supervised.mixing import require_training_texts, require_whole_demonstrations
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers, require_known_mark
 from policy_training.training.config import SampleConfig
@@ -132,12 +127,8 @@ def pretrain(
     require_of_project(project, parent)
     if data == "texts":
         require_training_texts(project, "pretrain on whole demonstrations (--data demonstrations)")
-    elif not has_training_demonstrations(project):
-        raise NothingToMixIn(
-            gettext("The project has no demonstrations to train on: %(bring_demonstrations)s.")
-            % {"bring_demonstrations": BRING_DEMONSTRATIONS},
-            code="no_demonstrations",
-        )
+    else:
+        require_whole_demonstrations(project)
     return _train_language_model(
         PRETRAIN,
         actor=actor,
@@ -352,7 +343,7 @@ def evaluate_policy(
             % {"name": prompt_set.name},
             code="no_prompts",
         )
-    config, further = filled_in(project, config)
+    config, further = filled_in(project, config, reward_model)
     return queue_run(
         actor=actor,
         project=project,

@@ -10,7 +10,12 @@ from django.utils.translation import gettext, gettext_lazy
 
 from learning.interface.options import options_to_dict
 from policy_training.model_servers import require_known_server
-from policy_training.training.reward_config import BUILT_IN_FUNCTIONS, RewardSourcesOptions, part_key
+from policy_training.training.reward_config import (
+    BUILT_IN_FUNCTIONS,
+    RewardModelPart,
+    RewardSourcesOptions,
+    part_key,
+)
 from rewardmodel.models import RewardModel
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -30,11 +35,13 @@ def known_functions() -> tuple[str, ...]:
     )
 
 
-def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    """The config with the folders of the further reward models that it names, and the keys of these models.
+def filled_in(
+    project: Project, config: Mapping[str, Any], first: RewardModel | None = None
+) -> tuple[dict[str, Any], list[int]]:
+    """The config with names and folders of the further reward models that it asks for, and the keys of these models.
 
-    Raises ActionError for a name that the project does not have, and for a function or a model server that the settings
-    do not name.
+    Raises ActionError for a name that the project does not have, for a criterion without a model or whose newest model
+    is the `first` reward model, and for a function or a model server that the settings do not name.
     """
     rewards = config.get("rewards") or {}
     require_known_functions([str(part.get("function")) for part in _parts(rewards, "functions")])
@@ -44,14 +51,17 @@ def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, An
     require_known_server(rollout.get("server") if isinstance(rollout, Mapping) else None)
     models, keys = [], []
     for part in _parts(rewards, "models"):
-        found = RewardModel.objects.filter(project=project, name=part.get("name")).first()
-        if found is None:
+        found = _named_model(project, part.get("name"), part.get("criterion"))
+        if first is not None and part.get("criterion") and found.pk == first.pk:
             raise ActionError(
-                gettext("The project has no reward model “%(get)s” to take rewards from.")
-                % {"get": part.get("name")},
+                gettext(
+                    "The newest reward model of “%(criterion)s” is “%(name)s”, which is the first one already: leave "
+                    "the criterion out, or name another model."
+                )
+                % {"criterion": part.get("criterion"), "name": found.name},
                 code="no_reward_model",
             )
-        models.append({**part, "path": str(found.artifact.absolute_path)})
+        models.append({**part, "name": found.name, "path": str(found.artifact.absolute_path)})
         keys.append(found.pk)
     if not models:
         return dict(config), []
@@ -60,16 +70,48 @@ def filled_in(project: Project, config: Mapping[str, Any]) -> tuple[dict[str, An
 
 def require_rewards(project: Project, options: RewardSourcesOptions) -> None:
     """The same of options that are loaded, before anything is queued."""
-    names = [part.name for part in options.models]
-    known = set(project.reward_models.filter(name__in=names).values_list("name", flat=True))
-    if missing := [name for name in names if name not in known]:
-        raise ActionError(
-            gettext("The project has no reward model “%(missing)s” to take rewards from.")
-            % {"missing": missing[0]},
-            code="no_reward_model",
-        )
+    for part in options.models:
+        _named_model(project, part.name, part.criterion)
     require_known_functions([part.function for part in options.functions])
     require_known_server(options_to_dict(options.judge.server))
+
+
+def newest_of_criterion(project: Project, criterion: str) -> RewardModel | None:
+    """The newest reward model that learned this criterion alone: one of several criteria says something else."""
+    others = project.criteria.exclude(name=criterion)
+    models = project.reward_models.filter(criteria__name=criterion).exclude(criteria__in=others)
+    return models.order_by("-pk").first()
+
+
+def _named_model(project: Project, name: Any, criterion: Any) -> RewardModel:
+    """By its name, else the newest of the criterion. Raises ActionError."""
+    if name or not criterion:
+        found = project.reward_models.filter(name=name).first()
+        if found is None:
+            raise ActionError(
+                gettext("The project has no reward model “%(get)s” to take rewards from.") % {"get": name},
+                code="no_reward_model",
+            )
+        return found
+    if not project.criteria.filter(name=criterion).exists():
+        raise ActionError(
+            gettext(
+                "The project has no criterion “%(criterion)s” whose reward model rewards could be taken from."
+            )
+            % {"criterion": criterion},
+            code="no_criterion",
+        )
+    found = newest_of_criterion(project, criterion)
+    if found is None:
+        raise ActionError(
+            gettext(
+                "The project has no reward model of “%(criterion)s” alone to take rewards from: train one first, or "
+                "name a reward model."
+            )
+            % {"criterion": criterion},
+            code="no_reward_model",
+        )
+    return found
 
 
 def require_known_functions(functions: Sequence[str]) -> None:
@@ -95,18 +137,17 @@ def describe_rewards(options: RewardSourcesOptions, first: str) -> str:
     """One sentence for pages; "" where the reward is one model's score. `first`: name of the first reward model."""
     if options.is_single:
         return ""
-    names = [part.name for part in options.models]
+    names = [_part_in_words(part) for part in options.models]
     if options.combination == "safety_gate":
         tag = f", or the prompt has the tag “{options.risky_tag}”" if options.risky_tag else ""
         below = f"{options.safety_threshold:g} (as a probability)"
-        words = f"“{names[0]}” where it says less than {below}{tag}; else “{first}”"
+        words = f"{names[0]} where it says less than {below}{tag}; else “{first}”"
     elif options.combination == "ensemble":
-        words = (
-            f"mean of “{first}” and {_quoted(names)}, minus {options.spread_coefficient:g} times their spread"
-        )
+        words = f"mean of “{first}” and {', '.join(names)}, minus {options.spread_coefficient:g} times their spread"
     else:
-        terms = [(options.weight, first), *((part.weight, part.name) for part in options.models)]
-        words = " + ".join(f"{weight:g} × “{name}”" for weight, name in terms)
+        weights = [options.weight, *(part.weight for part in options.models)]
+        terms = zip(weights, [f"“{first}”", *names], strict=True)
+        words = " + ".join(f"{weight:g} × {name}" for weight, name in terms)
     for part in options.functions:
         words += f" + {part.weight:g} × {part.function.rpartition('.')[2]}"
     if options.judge.server.name:
@@ -114,8 +155,15 @@ def describe_rewards(options: RewardSourcesOptions, first: str) -> str:
     return words + (", each model in its own standard deviations" if options.normalize_models else "")
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f"“{name}”" for name in names)
+def _part_in_words(part: RewardModelPart) -> str:
+    if not part.criterion:
+        return f"“{part.name}”"
+    if not part.name:
+        return gettext("the newest reward model of “%(criterion)s”") % {"criterion": part.criterion}
+    return gettext("“%(name)s” (the newest of “%(criterion)s”)") % {
+        "name": part.name,
+        "criterion": part.criterion,
+    }
 
 
 class RewardModelsField(forms.ModelMultipleChoiceField):
@@ -154,6 +202,23 @@ class RewardPartsFields(forms.Form):
             "A number each, in the order of the list; empty: 1 each. Read by the weighted sum."
         ),
     )
+    further_criteria = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy(
+            "Of each, the newest reward model that learned it alone, as it is when the training begins: in rounds that "
+            "follow each other a newer one each time."
+        ),
+        label=gettext_lazy("Further reward models: the newest of a criterion"),
+    )
+    criterion_weights = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Weights of the newest reward models of criteria"),
+        help_text=gettext_lazy(
+            "A number each, in the order of the list; empty: 1 each. Read by the weighted sum."
+        ),
+    )
     reward_functions = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -172,15 +237,22 @@ class RewardPartsFields(forms.Form):
     def offer_rewards(self, project: Project) -> None:
         """After the other fields have their looks."""
         models, functions = self.fields["further_reward_models"], self.fields["reward_functions"]
+        criteria = self.fields["further_criteria"]
         assert isinstance(models, forms.ModelMultipleChoiceField)
         assert isinstance(functions, forms.MultipleChoiceField)
+        assert isinstance(criteria, forms.MultipleChoiceField)
+        # Not in the database's order of words: weights belong to places in this list, for programs too.
+        criteria.choices = [(name, name) for name in sorted(project.criteria.values_list("name", flat=True))]
         models.queryset = project.reward_models.order_by("-pk")
         functions.choices = [(name, name.rpartition(".")[2]) for name in known_functions()]
-        for field in (models, functions):
+        for field in (models, criteria, functions):
             field.widget.attrs["class"] = "form-check-input"
 
     def clean_further_weights(self) -> list[float]:
         return numbers_in(self.cleaned_data["further_weights"])
+
+    def clean_criterion_weights(self) -> list[float]:
+        return numbers_in(self.cleaned_data["criterion_weights"])
 
     def clean_function_weights(self) -> list[float]:
         return numbers_in(self.cleaned_data["function_weights"])
@@ -189,6 +261,7 @@ class RewardPartsFields(forms.Form):
         """models and functions of RewardSourcesOptions, those that were chosen. Raises ActionError."""
         values = self.cleaned_data
         models = list(values["further_reward_models"])
+        criteria = sorted(values["further_criteria"])
         # In the order of the list, which is also that of the weights.
         functions = [name for name in known_functions() if name in values["reward_functions"]]
         found: dict[str, Any] = {}
@@ -196,6 +269,11 @@ class RewardPartsFields(forms.Form):
             weights = weights_for(len(models), values["further_weights"], gettext("further reward models"))
             found["models"] = [
                 {"name": model.name, "weight": weight} for model, weight in zip(models, weights, strict=True)
+            ]
+        if criteria:
+            weights = weights_for(len(criteria), values["criterion_weights"], gettext("criteria"))
+            found["models"] = found.get("models", []) + [
+                {"criterion": name, "weight": weight} for name, weight in zip(criteria, weights, strict=True)
             ]
         if functions:
             weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
@@ -226,15 +304,22 @@ def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
         (
             (keys[part["name"]], part.get("weight", 1.0))
             for part in _parts(rewards, "models")
-            if part["name"] in keys
+            if part.get("name") in keys and not part.get("criterion")
         ),
         reverse=True,
     )
+    criteria = {
+        part["criterion"]: part.get("weight", 1.0)
+        for part in _parts(rewards, "models")
+        if part.get("criterion")
+    }
     functions = {part["function"]: part.get("weight", 1.0) for part in _parts(rewards, "functions")}
     ordered = [name for name in known_functions() if name in functions]
     return {
         "further_reward_models": [pk for pk, _ in models],
         "further_weights": " ".join(f"{weight:g}" for _, weight in models),
+        "further_criteria": sorted(criteria),
+        "criterion_weights": " ".join(f"{criteria[name]:g}" for name in sorted(criteria)),
         "reward_functions": ordered,
         "function_weights": " ".join(f"{functions[name]:g}" for name in ordered),
     }

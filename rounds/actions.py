@@ -14,6 +14,7 @@ from policy_training.mixtures.drawing import require_not_held_out
 from policy_training.models import Policy
 from rounds.errors import RoundRefused, WrongStage
 from rounds.head_to_head import held_out_shortage, require_mixtures
+from rounds.learned_criteria import require_learned_criteria
 from rounds.lengths import require_lengths, require_readable
 from rounds.mixed_prompts import sets_of_plan
 from rounds.models import Round, Stage
@@ -116,7 +117,8 @@ def require_startable(
     require_named_batches(project, plan)
     require_read_options(plan)
     require_lengths(project=project, criterion=criterion, start_policy=start_policy, plan=plan)
-    require_steps(project, plan)
+    require_learned_criteria(project, criterion, plan)
+    require_steps(project, criterion, plan)
 
 
 def _require_prompts(project: Project, prompt_set: PromptSet, start: Policy, plan: RoundPlan) -> None:

@@ -11,13 +11,14 @@ from django.forms import BoundField
 from django.http import QueryDict
 from django.utils.translation import gettext, gettext_lazy
 
-from annotation.models import Batch, PromptSet
+from annotation.models import PromptSet
 from learning.interface.options import UserError
 from policy_training.models import Policy
 from policy_training.selecting.queries import selected_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
 from rounds import plan_options, ppo_options
+from rounds.learned_fields import LearnedFields
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.mixture_fields import MixtureFields
 from rounds.plan_changes import override_plan, with_ppo_preset, with_reward_model_preset, with_steps
@@ -68,7 +69,9 @@ class PolicyField(forms.ModelChoiceField):
         )
 
 
-class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFields, ExecutionFields):
+class StartRoundForm(
+    StyledFormMixin, LearnedFields, RoundRewardFields, MixtureFields, ServerFields, ExecutionFields
+):
     preset = forms.ChoiceField(
         choices=[(name, name) for name in sorted(PRESETS)],
         initial="tiny",
@@ -150,14 +153,6 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
             "Blind pairs on held-out prompts. Answers people wrote are those of the demonstrations."
         ),
     )
-    batches = forms.ModelMultipleChoiceField(
-        Batch.objects.none(),
-        required=False,
-        label=gettext_lazy("Batches to learn from"),
-        help_text=gettext_lazy(
-            "Reward model and policy learn from these and from the round's own; none chosen: from all judgments."
-        ),
-    )
     overlap = forms.IntegerField(
         min_value=1, max_value=MAX_OVERLAP, required=False, label=gettext_lazy("People per task")
     )
@@ -206,15 +201,10 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
         policies = Policy.objects.filter(project=project).order_by("-pk").values_list("pk", "name")
         named = [(f"{NAMED}{key}", f"“{name}”") for key, name in policies]
         reference.choices = [*REFERENCES, *named]
-        batches = project.batches.filter(visible=True, excluded=False).order_by("-pk")
-        field = self.fields["batches"]
-        assert isinstance(field, forms.ModelMultipleChoiceField)
-        field.queryset = batches
-        if not batches:
-            del self.fields["batches"]
+        self.offer_learned(project)
         self.fields |= ppo_options.option_fields() | plan_options.option_fields()
         # What few people change comes last.
-        apart = (RoundRewardFields, MixtureFields, ServerFields)
+        apart = (LearnedFields, RoundRewardFields, MixtureFields, ServerFields)
         last = [*(name for fields in apart for name in fields.base_fields), *FIELDS]
         self.order_fields([*(name for name in self.fields if name not in last), *last])
         self.add_bootstrap_classes()
@@ -246,6 +236,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
         mapping = plan_to_dict(plan)
         ppo_options.show_defaults(self.fields, mapping["policy"])
         ppo_options.show_defaults(self.fields, mapping, plan_options.OPTIONS)
+        self.show_whitening(plan.policy.rewards)
         if isinstance(policy, Policy) and isinstance(criterion, Criterion):
             shortest = shortest_reader(project, criterion, policy, plan)
             plan = fit_plan(plan, project=project, criterion=criterion, start_policy=policy)
@@ -322,6 +313,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
             start_from_policy=values["start_policy"].name if values["start_from"] == NAMED_POLICY else "",
             ppo_preset=values["ppo_preset"] or None,
             reward_model_preset=values["reward_model_preset"] or None,
+            reward_model_criteria=values["reward_model_criteria"],
             processes=values["processes"],
             runtime=runtime_values(values),
             rewards=self.rewards(),
@@ -364,7 +356,7 @@ class StartRoundForm(StyledFormMixin, RoundRewardFields, MixtureFields, ServerFi
         apart = {*options, *RoundRewardFields.base_fields, *MixtureFields.base_fields}
         if not settings.MODEL_SERVERS:
             apart |= {*ServerFields.base_fields}
-        return [field for field in self.visible_fields() if field.name not in apart]
+        return [field for field in self.visible_fields() if field.name not in apart | self.without_choice()]
 
     def ppo_sections(self, *, of_rewards: bool = False) -> list[dict[str, Any]]:
         fields = {field.name: field for field in self.visible_fields()}

@@ -16,6 +16,7 @@ from rounds.steps import (
     PolicyStep,
     ReferenceKind,
     placeholder_source,
+    rewards_beside,
     with_reward_sources,
     with_rewards,
     with_runtime,
@@ -33,11 +34,12 @@ def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
 
 
 def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
-    """The plan with PPO by another preset, on its lengths and machine. Raises UserError with the known names."""
+    """The plan with PPO by another preset, on its lengths, machine and rewards. Raises UserError, with known names."""
     if name not in PPO_PRESETS:
         raise UserError(f"There is no PPO preset “{name}”: use one of {', '.join(sorted(PPO_PRESETS))}.")
     policy = PPO_PRESETS[name].config(placeholder_source(), PLACEHOLDER_PATH, runtime=plan.policy.runtime)
-    return replace(plan, policy=replace(policy, batch=plan.policy.batch, rewards=plan.policy.rewards))
+    policy = replace(policy, batch=plan.policy.batch)
+    return replace(plan, policy=with_reward_sources(policy, rewards_beside(policy.rewards, plan.policy)))
 
 
 def with_reward_model_preset(plan: RoundPlan, name: str) -> RoundPlan:
@@ -72,6 +74,7 @@ def override_plan(
     start_from_policy: str = "",
     ppo_preset: str | None = None,
     reward_model_preset: str | None = None,
+    reward_model_criteria: Sequence[str] | None = None,
     processes: int | None = None,
     runtime: Mapping[str, Any] | None = None,
     rewards: Mapping[str, Any] | None = None,
@@ -84,8 +87,8 @@ def override_plan(
     `runtime`: values of RuntimeOptions, for all that the round trains, samples and scores. `rewards`: values of
     RewardSourcesOptions, as JSON has them, of every step that learns from rewards. `ppo_preset` replaces how PPO is
     done, but for lengths, machine and rewards, `reward_model_preset` how the reward model is trained, but for lengths
-    and machine; `reference_policy` and `start_from_policy` are the names that `named_policy` needs. `server`: values of
-    ServerOptions, of who writes the answers that people judge.
+    and machine; `reward_model_criteria` are names; `reference_policy` and `start_from_policy` are the names that
+    `named_policy` needs. `server`: values of ServerOptions, of who writes the answers that people judge.
     """
     if ppo_preset is not None:
         plan = with_ppo_preset(plan, ppo_preset)
@@ -115,6 +118,9 @@ def override_plan(
             processes=plan.processes if processes is None else processes,
             servers_may_be_away=plan.servers_may_be_away or servers_may_be_away,
             sampling=replace(plan.sampling, options=options, **sampling),
+            reward_model_criteria=(
+                plan.reward_model_criteria if reward_model_criteria is None else tuple(reward_model_criteria)
+            ),
             annotation=replace(plan.annotation, **(annotation or {})),
             head_to_head=(
                 plan.head_to_head if opponents is None else replace(plan.head_to_head, opponents=opponents)

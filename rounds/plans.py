@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from django.utils.translation import gettext_noop
 
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import UserError, added_option, load_options, options_to_dict
 from learning.interface.training_options import RuntimeOptions
 from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
@@ -148,6 +148,9 @@ class RoundPlan:
     # Where the reward model's training starts: the policy the round started from, the first of its line (the
     # supervised one; InstructGPT found both similar), or the round before's reward model.
     reward_model_start: Literal["start_policy", "first_policy", "previous_reward_model"] = "start_policy"
+    # Names of criteria that the reward model learns beside the round's own, one model for all of them (Secrets of RLHF
+    # I, 4.1: helpful and harmless comparisons together).
+    reward_model_criteria: tuple[str, ...] = added_option((), before=())
     # What the policy is held near, by a KL penalty or in DPO: the policy the round started from, or the supervised one
     # its line began with (Stiennon 2020, 3.4; InstructGPT, 3.5; Secrets of RLHF I, equation 3). In a first round both
     # are the same. step_start: what the step before made. named_policy is the one of the name `reference_policy`.
@@ -209,6 +212,10 @@ class RoundPlan:
     def uses_policy(self) -> bool:
         """Whether a step is PPO by the plan's own options, `policy`."""
         return any(step.config is None for step in self.policy_steps)
+
+    def learned_criteria(self, own: str) -> list[str]:
+        """Names of the criteria that the reward model learns, that of the round first."""
+        return list(dict.fromkeys((own, *self.reward_model_criteria)))
 
     def config_of(self, step: PolicyStep) -> RecipeConfig:
         return step.config or self.policy

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from django.db.models import Prefetch
@@ -12,7 +13,7 @@ from django.utils.translation import gettext
 from annotation.batches.progress import BatchProgress, batch_progress
 from annotation.content.held_out import HELD_OUT_SETS
 from annotation.models import Batch, Judgment, Prompt, PromptSetMember, Source, Task, TaskResponse
-from learning.interface.options import UserError, options_to_dict
+from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.proportions import clustered_interval
 from learning.interface.training_options import RuntimeOptions
 from policy_training.models import Policy
@@ -20,13 +21,15 @@ from policy_training.rewards import describe_rewards
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.ppo.config import PPOConfig
-from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, reliability_points
+from policy_training.training.reward_config import RewardSourcesOptions
+from rewardmodel.figures import ReliabilityPoint, accuracy_by_strength, accuracy_sentence, reliability_points
 from rounds.agreement import (
     RewardModelAgreement,
     reward_model_agreement,
     reward_model_agreement_by_annotator,
 )
 from rounds.head_to_head import OPPONENT_LABELS, pairings_of
+from rounds.learned_criteria import other_criteria
 from rounds.mixed_prompts import describe_prompts
 from rounds.models import Round, Stage
 from rounds.plans import HUMAN_REFERENCE, RoundPlan, load_plan
@@ -216,6 +219,7 @@ class RoundReport:
     can_reopen_annotation: bool  # it failed on its judgments
     prompts: list[str]  # of which sets they were, where there are several
     mixed_in: str  # what PPO learns from beside its rollouts
+    learned: list[tuple[str, str]]  # of several criteria: name, agreement on held-out pairs
     rewards: str  # what PPO's reward is made of, where that is more than the round's reward model
     execution: str  # processes, device and engine of its runs, where they are not the usual ones
     blocked_reason: str  # what keeps annotation open although its quota is met or its time is over
@@ -254,16 +258,35 @@ def _rewards(round_: Round) -> str:
         return ""
     first = round_.reward_model.name if round_.reward_model else gettext("the round's reward model")
     said: dict[str, list[str]] = {}
-    for step in plan.policy_steps:
+    runs: list[Run | None] = [*stage_runs(round_, Stage.POLICY)]
+    for step, run in zip_longest(plan.policy_steps, runs[: len(plan.policy_steps)]):
         config = plan.config_of(step)
         if isinstance(config, PPOConfig | PolicyGradientConfig | BestOfNConfig):
-            words = describe_rewards(config.rewards, first)
+            words = describe_rewards(_rewards_of(run) or config.rewards, first)
             said.setdefault(words, []).append(gettext(RECIPES[step.recipe].label))
     return " ".join(
         gettext("Reward of %(recipes)s: %(words)s.") % {"recipes": ", ".join(recipes), "words": words}
         for words, recipes in said.items()
         if words
     )
+
+
+def _rewards_of(run: Run | None) -> RewardSourcesOptions | None:
+    """Those that the step was asked for: of a criterion, its newest model by name. None before that."""
+    try:
+        return load_options(RewardSourcesOptions, run.config["rewards"]) if run is not None else None
+    except (KeyError, UserError):  # of another version of this program
+        return None
+
+
+def _learned(round_: Round) -> list[tuple[str, str]]:
+    """(criterion, accuracy on held-out pairs, "" where unknown) where the reward model learns several."""
+    plan = _plan(round_)
+    if plan is None or not (others := other_criteria(round_, plan)):
+        return []
+    report = round_.reward_model.report if round_.reward_model else {}
+    figures = report.get("by_criterion") or {}
+    return [(name, accuracy_sentence(figures.get(name) or {})) for name in (round_.criterion.name, *others)]
 
 
 def _execution(round_: Round) -> str:
@@ -329,6 +352,7 @@ def round_report(round_: Round, reader: User) -> RoundReport:
         can_reopen_annotation=can_reopen_annotation(round_),
         prompts=describe_prompts(round_),
         mixed_in=_mixed_in(round_),
+        learned=_learned(round_),
         rewards=_rewards(round_),
         execution=_execution(round_),
         blocked_reason=_blocked_reason(round_, progress),

@@ -3,11 +3,12 @@
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from policy_training.rewards import COMBINATIONS, RewardPartsFields
+from policy_training.training.reward_config import RewardSourcesOptions
 
-CHOICES = ("further_reward_models", "reward_functions")
+CHOICES = ("further_reward_models", "further_criteria", "reward_functions")
 
 
 class RoundRewardFields(RewardPartsFields):
@@ -50,13 +51,28 @@ class RoundRewardFields(RewardPartsFields):
         help_text=gettext_lazy("Of the ensemble: times the spread of the models, taken off their mean."),
         label=gettext_lazy("Spread coefficient"),
     )
-    whiten_rewards = forms.BooleanField(
+    whiten_rewards = forms.NullBooleanField(
         required=False,
+        widget=forms.Select(
+            choices=[
+                ("", gettext_lazy("as the preset")),
+                ("true", gettext_lazy("yes")),
+                ("false", gettext_lazy("no")),
+            ]
+        ),
         label=gettext_lazy("Whiten the rewards of each step"),
         help_text=gettext_lazy(
             "To mean 0 and variance 1 (Llama 2), in place of the moments of all steps so far."
         ),
     )
+
+    def show_whitening(self, of_preset: RewardSourcesOptions) -> None:
+        """What is done where nothing is chosen."""
+        widget = self.fields["whiten_rewards"].widget
+        assert isinstance(widget, forms.Select)
+        shown = gettext("yes") if of_preset.whiten else gettext("no")
+        _, *others = widget.choices
+        widget.choices = [("", gettext("%(shown)s (preset)") % {"shown": shown}), *others]
 
     def reward_values(self) -> list[forms.BoundField]:
         """What is asked beside the choice of models and functions."""
@@ -76,9 +92,8 @@ class RoundRewardFields(RewardPartsFields):
             "spread_coefficient": "spread_coefficient",
         }
         found = {name: values[field] for name, field in names.items() if values[field] not in (None, "")}
-        found |= {
-            name: True
-            for name, field in (("normalize_models", "normalize_models"), ("whiten", "whiten_rewards"))
-            if values[field]
-        }
+        if values["normalize_models"]:
+            found["normalize_models"] = True
+        if values["whiten_rewards"] is not None:
+            found["whiten"] = values["whiten_rewards"]
         return found | self.reward_parts()

@@ -122,6 +122,16 @@ class StepForm(StyledFormMixin, forms.Form):
         required=False, label=gettext_lazy("Its mean, at least"), help_text=gettext_lazy("In points.")
     )
 
+    learn_from = forms.ChoiceField(
+        label=gettext_lazy("Learn from"),
+        required=False,
+        choices=[
+            ("texts", gettext_lazy("texts")),
+            ("demonstrations", gettext_lazy("demonstrations, prompts included")),
+        ],
+        help_text=gettext_lazy("Every token counts."),
+    )
+
     def __init__(
         self,
         data: Mapping[str, Any] | None = None,
@@ -150,6 +160,7 @@ class StepForm(StyledFormMixin, forms.Form):
             *(() if known.has_reference else ("reference",)),
             *(() if recipe == "best_of_n" else ("other_policies", "stored_answers")),
             *(() if recipe == "sft" else ("preferred_at_least", "rated_mark", "rated_at_least")),
+            *(() if recipe == "pretrain" else ("learn_from",)),
         }
         for name in unasked:
             del self.fields[name]
@@ -197,7 +208,13 @@ class StepForm(StyledFormMixin, forms.Form):
         values = self.cleaned_data
         asked: dict[str, Any] = {
             name: values[name]
-            for name in ("stored_answers", "preferred_at_least", "rated_mark", "rated_at_least")
+            for name in (
+                "stored_answers",
+                "preferred_at_least",
+                "rated_mark",
+                "rated_at_least",
+                "learn_from",
+            )
             if values.get(name) not in (None, "")
         }
         if others := values.get("other_policies"):

@@ -19,6 +19,7 @@ from policy_training.supervised.mixing import (
     describe_ptx,
     has_training_demonstrations,
     require_training_texts,
+    require_whole_demonstrations,
 )
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers, require_known_mark
@@ -26,7 +27,9 @@ from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.reward_config import RewardSourcesOptions
 from rounds.errors import RoundRefused
+from rounds.learned_criteria import learned_criteria
 from rounds.mixed_prompts import training_arguments
 from rounds.models import Round
 from rounds.plans import RoundPlan
@@ -35,7 +38,7 @@ from rounds.steps import RECIPES, PolicyStep, Recipe
 from rounds.training_batches import training_batches
 from runs.models import Run
 from workspace.errors import ActionError
-from workspace.models import Project
+from workspace.models import Criterion, Project
 from workspace.naming import unique_name
 
 
@@ -113,7 +116,7 @@ def _dpo(due: StepToRun) -> Run:
         start=due.start,
         reference=due.reference,
         dataset=due.round.dataset,
-        criteria=[due.round.criterion],
+        criteria=learned_criteria(due.round.project, due.round.criterion, due.plan),
         annotator_kinds=due.plan.annotation.annotator_kinds,
         consensus=due.plan.consensus,
     )
@@ -136,7 +139,7 @@ def _sft(due: StepToRun) -> Run:
 
 
 def _pretrain(due: StepToRun) -> Run:
-    return pretrain(**due.arguments, parent=due.start)
+    return pretrain(**due.arguments, parent=due.start, data=due.step.learn_from)
 
 
 _QUEUE: dict[Recipe, Callable[[StepToRun], Run]] = {
@@ -149,13 +152,14 @@ _QUEUE: dict[Recipe, Callable[[StepToRun], Run]] = {
 }
 
 
-def require_steps(project: Project, plan: RoundPlan) -> None:
+def require_steps(project: Project, criterion: Criterion, plan: RoundPlan) -> None:
     """Raises RoundRefused where a step is bound to fail: better now than after people have done their part."""
     for number, step in enumerate(plan.policy_steps, 1):
         config = plan.config_of(step)
         try:
             if RECIPES[step.recipe].has_reward:
-                require_rewards(project, config.rewards)  # type: ignore[union-attr]
+                require_rewards(project, rewards := config.rewards)  # type: ignore[union-attr]
+                _require_other_than_own(rewards, criterion, plan)
             if isinstance(config, PPOConfig | PolicyGradientConfig):
                 require_known_server(options_to_dict(config.rollout.server))
             if isinstance(config, LanguageModelConfig):
@@ -167,9 +171,30 @@ def require_steps(project: Project, plan: RoundPlan) -> None:
             raise RoundRefused((at if plan.steps else "") + error.message, code=error.code) from error
 
 
+def _require_other_than_own(rewards: RewardSourcesOptions, criterion: Criterion, plan: RoundPlan) -> None:
+    """The newest model of what the round's own learns would be the round's own, which is the first one."""
+    if plan.learned_criteria(criterion.name) == [criterion.name] and criterion.name in {
+        part.criterion for part in rewards.models if not part.name
+    }:
+        raise RoundRefused(
+            gettext(
+                "The newest reward model of “%(criterion)s” will be the round's own, which scores already: leave the "
+                "criterion out of the further reward models, or name a model."
+            )
+            % {"criterion": criterion.name},
+            code="no_reward_model",
+        )
+
+
 def _require_rows(project: Project, step: PolicyStep, config: LanguageModelConfig) -> None:
-    if step.recipe == "pretrain" or config.data.texts_share:
+    if step.recipe == "pretrain" and step.learn_from == "texts":
+        require_training_texts(
+            project, gettext("leave the step out, or learn whole demonstrations (learn_from=demonstrations)")
+        )
+    elif config.data.texts_share:
         require_training_texts(project, gettext("leave the step out, or take no texts (data.texts_share=0)"))
+    if step.learn_from == "demonstrations":
+        require_whole_demonstrations(project)
     if step.rated_mark:
         require_known_mark(project, step.rated_mark)
     judged = step.preferred_at_least is not None or step.rated_at_least is not None

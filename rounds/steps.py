@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, get_args
 
 from django.utils.translation import gettext_noop
 
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import UserError, added_option, load_options, options_to_dict
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
@@ -138,7 +138,7 @@ class PolicyStep:
     policy_gradient: PolicyGradientConfig | None = None
     best_of_n: BestOfNConfig | None = None
     dpo: DPOConfig | None = None  # on the judgments that the round's reward model learns from
-    supervised: LanguageModelConfig | None = None  # of sft and of pretrain, which learns the project's texts
+    supervised: LanguageModelConfig | None = None  # of sft and of pretrain
     # What the step's policy is held near; None: as the plan's `reference`.
     reference: ReferenceKind | None = None
     reference_policy: str = ""  # the name that `named_policy` needs
@@ -153,6 +153,8 @@ class PolicyStep:
     # And those whose mean of this mark is at least so many points.
     rated_mark: str = ""
     rated_at_least: float | None = None
+    # Pretraining, of which every token counts: the project's texts, or whole demonstrations, prompts included.
+    learn_from: Literal["texts", "demonstrations"] = added_option("texts", before="texts")
 
     def __post_init__(self) -> None:
         own = RECIPES[self.recipe].field
@@ -176,6 +178,8 @@ class PolicyStep:
         learned = (self.preferred_at_least, self.rated_at_least)
         if self.recipe != "sft" and (learned != (None, None) or self.rated_mark):
             raise ValueError(f"answers that people put first or rated are for 'sft', not {self.recipe!r}")
+        if self.recipe != "pretrain" and self.learn_from != "texts":
+            raise ValueError(f"learn_from: belongs to 'pretrain', and this step is {self.recipe!r}")
         if self.preferred_at_least is not None and not 0 < self.preferred_at_least <= 1:
             raise ValueError(
                 f"preferred_at_least is {self.preferred_at_least}, it must be above 0 and at most 1"
@@ -241,15 +245,13 @@ def build_step(
     known = RECIPES[recipe]  # type: ignore[index]
     mapping: dict[str, Any] = {"recipe": recipe, **(values or {})}
     if recipe != "ppo" or preset or assignments:
-        config = (
-            policy
-            if recipe == "ppo" and not preset
-            else known.preset(preset or known.default_preset, policy.runtime)
-        )
+        config = policy
+        if recipe != "ppo" or preset:
+            config = known.preset(preset or known.default_preset, policy.runtime)
+            if known.has_reward:
+                config = with_reward_sources(config, rewards_beside(config.rewards, policy))
         lengths = {name: getattr(policy.batch, name) for name in LENGTHS}
         config = replace(config, batch=replace(config.batch, **lengths))
-        if known.has_reward and policy.rewards != RewardSourcesOptions():
-            config = with_reward_sources(config, policy.rewards)
         if own := [words for words in assignments if words.partition("=")[0] in _PATHS_OF_LENGTHS]:
             raise UserError(f"“{own[0]}”: lengths are those of the whole round, not of a step.")
         for words in assignments:
@@ -308,6 +310,15 @@ def with_rewards(steps: Sequence[PolicyStep], rewards: Mapping[str, Any]) -> tup
         return with_reward_sources(config, load_options(RewardSourcesOptions, mapping, where="rewards"))
 
     return changed(steps, change)
+
+
+def rewards_beside(own: RewardSourcesOptions, policy: PPOConfig) -> RewardSourcesOptions:
+    """The rewards of the plan's `policy` for a recipe whose preset has `own`: all of them but for the whitening, which
+    is part of how a preset makes a reward of a score, unless the plan has another than its preset.
+    """
+    preset = PPO_PRESETS.get(policy.preset)
+    is_the_presets = policy.rewards.whiten == (preset is not None and preset.rewards.whiten)
+    return replace(policy.rewards, whiten=own.whiten if is_the_presets else policy.rewards.whiten)
 
 
 def with_reward_sources(config: Any, rewards: RewardSourcesOptions) -> Any:

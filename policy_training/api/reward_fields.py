@@ -19,6 +19,15 @@ def further_models_field() -> Any:
     )
 
 
+def further_criteria_field() -> Any:
+    return serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        max_length=MAX_PARTS,
+        required=False,
+        help_text="Criteria, by name: of each, the newest reward model that learned it alone when the training begins.",
+    )
+
+
 def functions_field() -> Any:
     return serializers.ListField(
         child=serializers.CharField(max_length=200),
@@ -41,12 +50,14 @@ def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
     """The values as RewardPartsFields has them: in the order of its lists, weights as text."""
     values = dict(data)
     known = known_functions()
-    places: dict[str, Callable[[Any], int]] = {
+    places: dict[str, Callable[[Any], Any]] = {
         "further_reward_models": lambda key: -key,  # newest first
+        "further_criteria": lambda name: name,  # by name
         "reward_functions": lambda name: known.index(name) if name in known else len(known),
     }
     for chosen, weights in (
         ("further_reward_models", "further_weights"),
+        ("further_criteria", "criterion_weights"),
         ("reward_functions", "function_weights"),
     ):
         if weights not in values:

@@ -9,6 +9,7 @@ from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures
 from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
+    further_criteria_field,
     further_models_field,
     weights_field,
 )
@@ -35,6 +36,8 @@ class RewardedBody(TrainedMixtureBody, RunBody):
     reward_model = serializers.IntegerField(**KEY)
     further_reward_models = further_models_field()
     further_weights = weights_field()
+    further_criteria = further_criteria_field()
+    criterion_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
     prompt_set = serializers.IntegerField(

@@ -13,6 +13,7 @@ from policy_training.access import access_policy
 from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
+    further_criteria_field,
     further_models_field,
     weights_field,
 )
@@ -241,6 +242,8 @@ class EvaluatePolicyBody(RunBody):
     reward_model = serializers.IntegerField(**KEY)
     further_reward_models = further_models_field()
     further_weights = weights_field()
+    further_criteria = further_criteria_field()
+    criterion_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
     reference = serializers.IntegerField(

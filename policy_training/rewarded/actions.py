@@ -237,7 +237,7 @@ def rewarded_run(
     require_of_project(project, start, reward_model, *([prompt_set] if prompt_set else []), *others)
     require_unused_name(project, name)
     prompts = training_prompts(project, prompt_set, mixture, after=after)
-    filled, further = filled_in(project, config)
+    filled, further = filled_in(project, config, reward_model)
     return {**filled, "reward_model_path": str(reward_model.artifact.absolute_path)}, {
         "name": name,
         "parent": start.pk,

@@ -17,6 +17,16 @@ def add_reward_arguments(parser: ArgumentParser) -> None:
         help="its score is combined with that of the first reward model (repeatable)",
     )
     parser.add_argument(
+        "--further-reward-criterion",
+        action="append",
+        default=[],
+        metavar="CRITERION[=WEIGHT]",
+        help=(
+            "a further reward model too: the newest that learned this criterion alone, in a round the newest when the "
+            "step begins (repeatable)"
+        ),
+    )
+    parser.add_argument(
         "--reward-function",
         action="append",
         default=[],
@@ -38,6 +48,11 @@ def rewards_from_options(options: Mapping[str, Any]) -> dict[str, Any]:
     if options["further_reward_model"]:
         pairs = [weighted(text) for text in options["further_reward_model"]]
         found["models"] = [{"name": name, "weight": weight} for name, weight in pairs]
+    if options["further_reward_criterion"]:
+        pairs = sorted(weighted(text) for text in options["further_reward_criterion"])
+        found["models"] = found.get("models", []) + [
+            {"criterion": name, "weight": weight} for name, weight in pairs
+        ]
     if options["reward_function"]:
         by_name = {name.rpartition(".")[2]: name for name in known_functions()}
         pairs = [weighted(text) for text in options["reward_function"]]

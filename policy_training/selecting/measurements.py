@@ -92,7 +92,9 @@ def evaluation_measurement(evaluation: PolicyEvaluation) -> Measurement | None:
         config = load_options(EvaluateConfig, run.config)
     except UserError:
         return None
-    rewards = options_to_dict(config.rewards) | {
+    # By its name or as the newest of a criterion, it is one reward model.
+    models = tuple(replace(part, criterion="") for part in config.rewards.models)
+    rewards = options_to_dict(replace(config.rewards, models=models)) | {
         "further": sorted(run.parameters.get("further_reward_models") or [], key=str)
     }
     return _measurement(

@@ -37,6 +37,16 @@ def require_training_texts(project: Project, way_out: str) -> None:
         )
 
 
+def require_whole_demonstrations(project: Project) -> None:
+    """Of a pretraining on them. Raises NothingToMixIn."""
+    if not has_training_demonstrations(project):
+        raise NothingToMixIn(
+            gettext("The project has no demonstrations to train on: %(bring_demonstrations)s.")
+            % {"bring_demonstrations": BRING_DEMONSTRATIONS},
+            code="no_demonstrations",
+        )
+
+
 def available_ptx(project: Project, algorithm: AlgorithmOptions) -> AlgorithmOptions:
     """The options with a ptx share that the project can meet: without any texts all of it is demonstrations.
 

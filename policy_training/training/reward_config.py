@@ -20,17 +20,25 @@ BUILT_IN_FUNCTIONS = (LENGTH_PENALTY,)
 
 @dataclass(frozen=True, kw_only=True)
 class RewardModelPart:
-    """A further reward model. Its base and its tokenizer may be its own."""
+    """A further reward model, by name or as the newest of a criterion. Its base and its tokenizer may be its own."""
 
-    name: str  # of a reward model of the project, or what logs call it
+    name: str = ""  # of a reward model of the project, or what logs call it
+    # In place of a name: the newest reward model that learned this criterion alone when the run is asked for. The site
+    # fills in its name beside it, so that the run says which one it was.
+    criterion: str = added_option("", before="")
     path: str = ""  # its folder; the site fills it in by the name
     weight: float = 1.0  # read by `weighted_sum`
     batch: BatchOptions | None = None  # in its own tokens; None: as that of the first reward model
 
     def __post_init__(self) -> None:
-        if not part_key(self.name):
-            raise ValueError(f"name is {self.name!r}; give the name of a reward model")
+        if not part_key(self.name) and (self.name or not self.criterion):
+            raise ValueError(f"name is {self.name!r}; give the name of a reward model, or a criterion")
         _require_number("weight", self.weight)
+
+    @property
+    def key(self) -> str:
+        """What metrics call it; no reward model's key where its name is not known yet."""
+        return part_key(self.name) or f"newest of {self.criterion}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +94,7 @@ class RewardSourcesOptions:
             raise ValueError(f"safety_threshold is a probability below 1, found {self.safety_threshold}")
         if len(self.models) + len(self.functions) >= MAX_PARTS:
             raise ValueError(f"models and functions: at most {MAX_PARTS - 1} together")
-        names = [MAIN_PART, *(part_key(part.name) for part in self.models)]
+        names = [MAIN_PART, *(part.key for part in self.models)]
         names += [function_key(part.function) for part in self.functions]
         names += [JUDGE_PART] if self.judge.server.name else []
         twice = next((name for name in names if names.count(name) > 1), None)

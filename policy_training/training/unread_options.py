@@ -131,7 +131,10 @@ PPO_RULES = (
         otherwise="algorithm.whiten_advantages is off",
     ),
     ReadOnlyIf(
-        paths=("algorithm.ptx_texts_share", "algorithm.ptx_examples_per_minibatch"),
+        paths=tuple(
+            f"algorithm.{name}"
+            for name in ("ptx_texts_share", "ptx_examples_per_response", "ptx_examples_per_minibatch")
+        ),
         holds=lambda config: option_at(config, "algorithm.ptx_coefficient") != 0,
         otherwise="algorithm.ptx_coefficient is 0, so nothing is mixed in",
     ),

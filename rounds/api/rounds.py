@@ -16,6 +16,7 @@ from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures
 from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
+    further_criteria_field,
     further_models_field,
     weights_field,
 )
@@ -143,6 +144,8 @@ class RoundValues(TrainedMixtureBody):
     reference = serializers.ChoiceField(["start_policy", FIRST_POLICY], required=False)
     further_reward_models = further_models_field()
     further_weights = weights_field()
+    further_criteria = further_criteria_field()
+    criterion_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
     reward_weight = serializers.FloatField(required=False, help_text="Of the round's own reward model.")
@@ -151,7 +154,9 @@ class RoundValues(TrainedMixtureBody):
     safety_threshold = serializers.FloatField(min_value=0.0, max_value=1.0, required=False)
     risky_tag = serializers.CharField(max_length=200, required=False)
     spread_coefficient = serializers.FloatField(required=False)
-    whiten_rewards = serializers.BooleanField(default=False)
+    whiten_rewards = serializers.BooleanField(
+        required=False, help_text="Scores of each step to mean 0 and variance 1; none: as the preset."
+    )
     reference_policy = serializers.IntegerField(
         required=False, help_text="A policy that the KL penalty is against, in place of `reference`.", **KEY
     )
@@ -162,6 +167,12 @@ class RoundValues(TrainedMixtureBody):
         help_text='PPO\'s options by their paths, for example {"algorithm.clip_range": null}.',
     )
     reward_model_preset = serializers.ChoiceField(sorted(REWARD_MODEL_PRESETS), required=False)
+    reward_model_criteria = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        max_length=100,
+        required=False,
+        help_text="Names of criteria that the reward model learns beside `criterion`: one model for all of them.",
+    )
     plan_options = serializers.DictField(
         child=JsonValue(allow_null=True),
         required=False,

@@ -57,6 +57,11 @@ class StepValues(Body):
     )
     rated_mark = serializers.CharField(max_length=40, required=False)
     rated_at_least = serializers.FloatField(required=False)
+    learn_from = serializers.ChoiceField(
+        ["texts", "demonstrations"],
+        required=False,
+        help_text="Pretraining, of which every token counts: the project's texts, or whole demonstrations.",
+    )
 
 
 def steps_of(project: Project, given: list[dict[str, Any]], policy: PPOConfig) -> list[PolicyStep]:

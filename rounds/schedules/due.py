@@ -55,15 +55,15 @@ def new_judgments(schedule: Schedule) -> int:
 
 
 def count_judgments(schedule: Schedule) -> int:
-    """Judgments that count, ties among them, and that the round would learn from: on the schedule's criterion, by the
-    kinds of annotators of its plan, of the batches that the plan names.
+    """Judgments that count, ties among them, and that the round would learn from: on the criteria that its reward model
+    learns, by the kinds of annotators of its plan, of the batches that the plan names.
     """
     plan = load_plan(schedule.plan)
     judgments = (
         Judgment.objects.counted()
         .for_datasets()
         .of_project(schedule.project)
-        .of_criterion(schedule.criterion)
+        .filter(task__batch__criterion__name__in=plan.learned_criteria(schedule.criterion.name))
         .for_reward_model_training()
         .of_annotator_kinds(*plan.annotation.annotator_kinds)
     )

@@ -9,6 +9,7 @@ from annotation.models import PreferenceDataset
 from learning.interface.options import options_to_dict
 from rewardmodel.actions import train_reward_model
 from rewardmodel.models import RewardModel
+from rounds.learned_criteria import learned_criteria, other_criteria
 from rounds.models import Round, Stage
 from rounds.plans import RoundPlan, load_plan
 from rounds.stages.transitions import (
@@ -34,7 +35,8 @@ def freeze_missing_dataset(round_: Round) -> Mapping[str, Any]:
 
 
 def freeze_round_dataset(round_: Round) -> PreferenceDataset:
-    """All judgments so far on the round's criterion, head-to-head judgments left out: they measure policies.
+    """All judgments so far on the criteria that the reward model learns, but for head-to-head ones: they measure
+    policies.
 
     A reward model that is later read beside head-to-head results must never have trained on them.
     """
@@ -50,7 +52,7 @@ def freeze_round_dataset(round_: Round) -> PreferenceDataset:
             actor=round_.started_by,
             project=round_.project,
             name=name,
-            criterion=round_.criterion,
+            criteria=learned_criteria(round_.project, round_.criterion, plan),
             batches=training_batches(round_, plan),
             purposes=TRAINING_PURPOSES,
             annotator_kinds=plan.annotation.annotator_kinds,
@@ -69,7 +71,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
         run = train_reward_model(
             actor=round_.started_by,
             project=round_.project,
-            criteria=[round_.criterion],
+            criteria=learned_criteria(round_.project, round_.criterion, plan),
             dataset=round_.dataset,
             base=reward_model_base(round_.project, round_.criterion, round_.start_policy, plan)[1],
             name=unique_name(
@@ -93,5 +95,7 @@ def advance_reward_model(round_: Round, plan: RoundPlan) -> bool:
     reward_model = RewardModel.objects.get(produced_by=runs[0])
     accuracy = reward_model.report.get("accuracy")
     reason = "trained" if accuracy is None else f"agrees with {accuracy:.1%} of the held-out comparisons"
+    if others := other_criteria(round_, plan):
+        reason += f" (criteria: {', '.join([round_.criterion.name, *others])})"
     enter_stage(round_, Stage.POLICY, reason, reward_model=reward_model)
     return True

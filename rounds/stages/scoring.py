@@ -14,6 +14,7 @@ from policy_training.models import Policy
 from rewardmodel.actions import score_responses
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage, require_mixtures
+from rounds.learned_criteria import require_learned_criteria
 from rounds.lengths import require_lengths
 from rounds.models import Round, Schedule, Stage
 from rounds.named_rows import require_named_rows
@@ -100,7 +101,8 @@ def _require_next(round_: Round, plan: RoundPlan) -> None:
     require_named_rows(round_.project, plan)
     require_lengths(project=round_.project, criterion=round_.criterion, start_policy=start, plan=plan)
     require_mixtures(round_.project, start, _compared_with(round_, start), plan)
-    require_steps(round_.project, plan)
+    require_learned_criteria(round_.project, round_.criterion, plan)
+    require_steps(round_.project, round_.criterion, plan)
 
 
 def _compared_with(round_: Round, start: Policy) -> Policy | None:

@@ -52,6 +52,7 @@ NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "algorithm.baseline": ("none", {"algorithm.advantage": "return"}),
     "algorithm.clip_range": (0.1, {"algorithm.objective": "ratio"}),
     "algorithm.ptx_texts_share": (0.5, {"algorithm.ptx_coefficient": 1.0}),
+    "algorithm.ptx_examples_per_response": (0.5, {"algorithm.ptx_coefficient": 1.0}),
     "algorithm.ptx_examples_per_minibatch": (3, {"algorithm.ptx_coefficient": 1.0}),
     "critic.shared_value_coefficient": (
         0.5,

@@ -41,14 +41,14 @@ def at_annotation(round_, criterion, max_, *, pairs=1, overlap=None, **fields):
     return batch
 
 
-def judge_elsewhere(round_, criterion, manager, annotator, count=2):
+def judge_elsewhere(round_, criterion, manager, annotator, count=2, name="Earlier"):
     """Judgments from elsewhere (an import, an earlier round) on prompts of the train side."""
-    batch = create_batch(actor=manager, project=round_.project, criterion=criterion, name="Earlier")
+    batch = create_batch(actor=manager, project=round_.project, criterion=criterion, name=name)
     prompts = round_.prompt_set.prompts.filter(split="train")[:count]
     rows = [
         NewResponse(prompt=prompt, source=round_.start_policy.source, text=text)
         for prompt in prompts
-        for text in ("better", "worse")
+        for text in (f"better, {name}", f"worse, {name}")
     ]
     responses = add_responses(actor=manager, project=round_.project, rows=rows)
     tasks = add_tasks(
@@ -67,7 +67,7 @@ def judge_elsewhere(round_, criterion, manager, annotator, count=2):
                 annotator=annotator,
                 tiers=[[responses[2 * n].pk], [responses[2 * n + 1].pk]],
                 strengths=[2],
-                idempotency_key=f"earlier-{n}",
+                idempotency_key=f"elsewhere-{name}-{n}",
             )
             for n, task in enumerate(tasks)
         ],

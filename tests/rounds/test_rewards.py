@@ -11,9 +11,11 @@ from policy_training.rewarded.actions import train_ppo
 from policy_training.training.reward_config import LENGTH_PENALTY
 from rewardmodel.models import RewardModel
 from rounds.errors import RoundRefused
+from rounds.forms import StartRoundForm
 from rounds.models import Round
-from rounds.plan_changes import override_plan
+from rounds.plan_changes import override_plan, with_ppo_preset
 from rounds.plans import load_plan, preset_plan
+from rounds.steps import step_from_words
 from runs.models import Artifact, Run
 from workspace.errors import ActionError
 
@@ -67,7 +69,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
         "function_weights": "0.25",
         "reward_weight": "1.5",
         "normalize_models": "on",
-        "whiten_rewards": "on",
+        "whiten_rewards": "true",
     }
     answer = client.post(reverse("rounds:start", args=["kitchen"]), sent)
     assert answer.status_code == 302, answer.context["form"].errors
@@ -185,3 +187,51 @@ def test_ppo_gets_the_folders_of_the_models_it_names_and_remembers_them(
 def load_plan_policy(round_: Round) -> dict:
     assert load_plan(round_.plan)
     return round_.plan["policy"]
+
+
+def test_the_whitening_of_a_preset_goes_with_it_and_one_that_was_asked_for_stays():
+    """Llama 2 (3.2.3) whitens each step's scores; ppo_max has running moments, vanilla neither."""
+
+    def made(plan):
+        return plan.policy.rewards.whiten, plan.policy.reward.normalize
+
+    llama2, tiny = preset_plan("llama2"), preset_plan("tiny")
+    assert made(llama2) == (True, False) and made(tiny) == (False, True)
+    assert made(with_ppo_preset(tiny, "llama2")) == (True, False)
+    assert made(with_ppo_preset(llama2, "ppo_max")) == (False, True)
+    assert made(with_ppo_preset(llama2, "ppo_vanilla")) == (False, False)
+    # What somebody asked for, and the sources of the rewards, stay.
+    asked = override_plan(tiny, rewards={"whiten": True, "functions": [{"function": LENGTH_PENALTY}]})
+    assert made(with_ppo_preset(asked, "ppo_max")) == (True, False)
+    assert with_ppo_preset(asked, "ppo_max").policy.rewards == asked.policy.rewards
+    without = override_plan(llama2, rewards={"whiten": False})
+    assert made(without) == (False, False)
+    gated = override_plan(tiny, rewards={"combination": "safety_gate", "models": [{"name": "safe"}]})
+    assert made(with_ppo_preset(gated, "llama2")) == (True, False)
+    assert with_ppo_preset(gated, "llama2").policy.rewards.combination == "safety_gate"
+    # So with a step that has a preset of its own.
+    step = step_from_words(["ppo:llama2"], policy=gated.policy).ppo
+    assert (step.rewards.whiten, step.reward.normalize, step.rewards.combination) == (
+        True,
+        False,
+        "safety_gate",
+    )
+    step = step_from_words(["ppo:tiny"], policy=llama2.policy).ppo
+    assert (step.rewards.whiten, step.reward.normalize) == (False, True)
+    assert not step_from_words(["best_of_n"], policy=llama2.policy).best_of_n.rewards.whiten
+
+
+@pytest.mark.sqlite_only
+def test_the_form_and_the_api_turn_the_whitening_of_a_preset_off(client, asked, criterion, safety, max_):
+    client.force_login(max_)
+    for preset, shown in (("tiny", "no (preset)"), ("llama2", "yes (preset)")):
+        form = StartRoundForm(project=criterion.project, initial={"preset": preset})
+        assert f'<option value="" selected>{shown}</option>' in str(form["whiten_rewards"])
+    long = {"preset": "tiny", "ppo_preset": "llama2"}
+    for given, whitens in (({}, True), ({"whiten_rewards": "false"}, False)):
+        form = StartRoundForm(asked | long | given, project=criterion.project)
+        assert form.is_valid() and form.plan().policy.rewards.whiten is whitens, form.errors
+    body = asked | long | {"criterion": criterion.name, "whiten_rewards": False}
+    answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    assert Round.objects.latest("pk").plan["policy"]["rewards"]["whiten"] is False

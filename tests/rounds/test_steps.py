@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.batches.actions import create_batch
+from annotation.content.actions import NewDemonstration, add_demonstrations
 from annotation.models import Batch, Source
-from learning.interface.options import UserError
+from learning.interface.options import UserError, load_options
 from policy_training.mixtures.options import PromptMixture, SetShare
 from policy_training.models import Policy
 from policy_training.registry import add_policy
@@ -23,7 +24,9 @@ from rounds.plans import load_plan, plan_to_dict, preset_plan, with_assignments,
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import enter_stage
 from rounds.starting_models import first_policy
-from rounds.steps import build_step, step_from_words
+from rounds.step_fields import StepForm
+from rounds.step_runs import queue_step
+from rounds.steps import PolicyStep, build_step, step_from_words
 from runs.models import Artifact, Run
 from runs.states import RunState
 from tests.rounds.annotating import at_annotation, judge_elsewhere
@@ -260,6 +263,7 @@ def test_command_and_api_ask_for_the_same_steps(
         (["sft", "reference=step_start"], "'sft' has none"),
         (["ppo", "reference=named_policy"], "a name belongs to"),
         (["ppo", "other_policies=older"], "belongs to 'best_of_n'"),
+        (["sft", "learn_from=demonstrations"], "belongs to 'pretrain'"),
         (["dpo", "preferred_at_least=0.5"], "are for 'sft'"),
         (["sft", "rated_mark=overall"], "belong together"),
         (["dpo", "batch.max_response_tokens=9"], "lengths are those of the whole round"),
@@ -297,6 +301,47 @@ def test_what_a_step_needs_is_asked_before_people_judge(begin, project, policy, 
     with pytest.raises(RoundRefused, match="Step 1 .*other lengths"):
         begin(plan=with_steps(plan, [build_step("dpo", policy=longer.policy)]))
     assert not project.rounds.exists()
+
+
+def test_form_command_and_api_have_a_step_pretrain_on_whole_demonstrations(
+    client, begin, project, criterion, policy, prompt_set, max_
+):
+    plan = preset_plan("tiny")
+    pretraining = chain(plan, [["pretrain", "learn_from=demonstrations"], ["ppo"]])
+    with pytest.raises(RoundRefused, match="Step 1 .*no demonstrations to train on"):
+        begin(plan=pretraining)
+    prompt = prompt_set.prompts.filter(split="train").first()
+    add_demonstrations(actor=max_, project=project, rows=[NewDemonstration(prompt=prompt, text="So.")])
+    with pytest.raises(
+        RoundRefused, match="no texts .* learn whole demonstrations .learn_from=demonstrations."
+    ):
+        begin(plan=chain(plan, [["pretrain"], ["ppo"]]))
+    round_ = begin(plan=pretraining)
+    run = queue_step(round_, load_plan(round_.plan), 1, policy)
+    assert (run.kind, run.parameters["data"]) == ("policy.pretrain", "demonstrations")
+    round_.delete()
+    call_command(
+        "start_round", "kitchen", "--step", "pretrain", "learn_from=demonstrations", stdout=StringIO()
+    )
+    by_command = Round.objects.get()
+    assert by_command.plan["steps"][0]["learn_from"] == "demonstrations"
+    by_command.delete()
+    client.force_login(max_)
+    body = {
+        "preset": "tiny", "criterion": criterion.name, "start_policy": policy.pk, "prompt_set": prompt_set.pk,
+        "steps": [{"recipe": "pretrain", "learn_from": "demonstrations"}],
+    }  # fmt: skip
+    answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    assert answer.json()["plan"]["steps"] == by_command.plan["steps"]
+    data = {"step_1.recipe": "pretrain", "step_1.preset": "tiny", "step_1.learn_from": "demonstrations"}
+    form = StepForm(data, project=project, number=1, recipe="pretrain")
+    assert form.is_valid(), form.errors
+    assert form.step(plan.policy) == pretraining.steps[0]
+    # Steps that were stored before there was a choice learn texts.
+    stored = {**by_command.plan["steps"][0]}
+    del stored["learn_from"]
+    assert load_options(PolicyStep, stored).learn_from == "texts"
 
 
 def test_answers_that_are_there_already_do_not_go_with_a_mixture_of_prompt_sets():

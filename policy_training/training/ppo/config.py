@@ -157,7 +157,12 @@ class AlgorithmOptions:
     # Of the mixed-in examples: 1 is pretraining texts only (every token counts), 0 demonstrations only (response tokens
     # count).
     ptx_texts_share: float = 0.0
-    ptx_examples_per_minibatch: int = 0  # 0: as many as the minibatch has responses
+    # Mixed-in examples to each response of a minibatch, of a small one too (InstructGPT, C.4: 8). None: 1, unless
+    # ptx_examples_per_minibatch is given.
+    ptx_examples_per_response: float | None = added_option(None, before=None)
+    # Or so many a minibatch, however few responses it has; 0: as many as responses_per_minibatch says. None: by its
+    # responses.
+    ptx_examples_per_minibatch: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("responses_per_minibatch", "ppo_epochs", "buffer_steps"):
@@ -176,8 +181,17 @@ class AlgorithmOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, found {value}")
-        for name in ("ptx_coefficient", "ptx_examples_per_minibatch"):
-            require_at_least(name, getattr(self, name), 0)
+        require_at_least("ptx_coefficient", self.ptx_coefficient, 0)
+        each, count = self.ptx_examples_per_response, self.ptx_examples_per_minibatch
+        if each is not None and not 0.0 < each < math.inf:
+            raise ValueError(f"ptx_examples_per_response must be a positive number, or null, found {each}")
+        if count is not None:
+            require_at_least("ptx_examples_per_minibatch", count, 0)
+        if each is not None and count is not None:
+            raise ValueError(
+                f"ptx_examples_per_response is {each} and ptx_examples_per_minibatch {count}: give one of them, and "
+                "null for the other"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,6 +351,7 @@ class PPOPreset:
     rollout: RolloutOptions
     reward: RewardOptions
     algorithm: AlgorithmOptions
+    rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
     policy_loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     critic: CriticOptions = field(default_factory=CriticOptions)
     ema_decay: float | None = None
@@ -366,6 +381,7 @@ class PPOPreset:
             batch=self.batch,
             rollout=self.rollout if steps is None else replace(self.rollout, steps=steps),
             reward=self.reward,
+            rewards=self.rewards,
             algorithm=self.algorithm,
             policy_loss=self.policy_loss,
             critic=self.critic,

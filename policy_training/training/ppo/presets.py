@@ -22,6 +22,7 @@ from policy_training.training.ppo.config import (
     RewardOptions,
     RolloutOptions,
 )
+from policy_training.training.reward_config import RewardSourcesOptions
 
 PPO_MAX = PPOPreset(
     name="ppo_max",
@@ -119,7 +120,7 @@ PPO_INSTRUCTGPT = PPOPreset(
         whiten_advantages=True,  # ours, as in the code it grew from (Ziegler et al. 2019)
         ptx_coefficient=27.8,  # C.4
         ptx_texts_share=1.0,  # C.4: pretraining text
-        ptx_examples_per_minibatch=512,  # C.4: 8 times as many pretraining examples as episodes
+        ptx_examples_per_response=8.0,  # C.4: 8 times as many pretraining examples as episodes
     ),
     critic=CriticOptions(
         init_from="reward_model",  # C.4: the value function starts from the 6B reward model
@@ -135,7 +136,7 @@ PPO_INSTRUCTGPT = PPOPreset(
 PPO_LLAMA2 = PPOPreset(
     name="llama2",
     source="Llama 2 (Touvron et al. 2023), 3.2.3; its safety gate needs a second reward model and is asked for with "
-    "rewards.combination, its whitening with rewards.whiten: the score is normalized by its running moments (ours)",
+    "rewards.combination",
     policy_optimizer=OptimizerOptions(
         learning_rate=1e-6,  # 3.2.3
         schedule="constant",  # 3.2.3
@@ -160,9 +161,12 @@ PPO_LLAMA2 = PPOPreset(
         samples_per_prompt=1,
     ),
     reward=RewardOptions(
-        normalize=True,  # ours, see above
+        normalize=False,  # rewards.whiten takes its place
         clip_range=None,  # 3.2.3 names none
         kl_coefficient=0.01,  # 3.2.3 for 7B and 13B; 0.005 for 34B and 70B
+    ),
+    rewards=RewardSourcesOptions(
+        whiten=True,  # 3.2.3: the final scores, their sigmoid undone
     ),
     algorithm=AlgorithmOptions(
         responses_per_minibatch=64,  # 3.2.3

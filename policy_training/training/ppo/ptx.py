@@ -4,6 +4,8 @@ InstructGPT (C.4) and Secrets of RLHF I (5.4) mix pretraining text, of which eve
 which the response's tokens count, stand in where a project has no texts; a run never chooses between them by itself.
 """
 
+import math
+from fractions import Fraction
 from typing import Any
 
 from learning.batches.collation import Example
@@ -11,7 +13,7 @@ from learning.batches.samplers import ContinuousBatchSampler, ProportionalSample
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS, TEXTS
 from learning.run_context import RunContext
-from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.config import AlgorithmOptions, PPOConfig
 from policy_training.training.supervised.demonstrations import Row, demonstration_examples, split_train
 from policy_training.training.supervised.texts import text_examples
 
@@ -19,7 +21,9 @@ from policy_training.training.supervised.texts import text_examples
 class PtxMix:
     """The examples of each optimizer step's ptx loss: so many of both kinds that the texts have their share.
 
-    Can be saved and resumed.
+    A step takes `examples_per_step`, or `examples_per_response` to each response that it learns from: after n responses
+    floor(examples_per_response * n + 1/2) were drawn, so that a share of one is met over several steps. Can be saved
+    and resumed.
     """
 
     def __init__(
@@ -28,31 +32,38 @@ class PtxMix:
         texts: list[Example],
         demonstrations: list[Example],
         texts_share: float,
-        examples_per_step: int,
         seed: int,
+        examples_per_step: int | None = None,
+        examples_per_response: float = 1.0,
     ) -> None:
         self.texts, self.demonstrations = texts, demonstrations
-        self._size, self._only_demonstrations = examples_per_step, texts_share == 0
+        self._size, self._each = examples_per_step, exact_share(examples_per_response)
+        self._responses = 0  # so far; read where no size is given
+        self._only_demonstrations = texts_share == 0
         self._text_sampler = (
             ProportionalSampler(len(texts), seed=seed + 1, ratio=exact_share(texts_share))
             if texts_share > 0
             else None
         )
         self._demonstration_sampler = (
-            ContinuousBatchSampler(len(demonstrations), seed=seed, examples_per_step=examples_per_step)
+            ContinuousBatchSampler(
+                len(demonstrations), seed=seed, examples_per_step=examples_per_step or len(demonstrations)
+            )
             if texts_share < 1
             else None
         )
         self.drawn = {"texts": 0, "demonstrations": 0}
 
-    def next(self) -> list[Example]:
-        texts = self._text_sampler.next(self._size) if self._text_sampler is not None else []
+    def next(self, responses: int) -> list[Example]:
+        """Those of a step that learns from so many responses, on all ranks; maybe none."""
+        size = self._size if self._size is not None else self._due(responses)
+        texts = self._text_sampler.next(size) if self._text_sampler is not None else []
         demonstrations: list[int] = []
         if self._demonstration_sampler is not None:
             # By themselves they are not repeated within a step; beside texts the share has to hold.
             sampler = self._demonstration_sampler
             demonstrations = (
-                sampler.next() if self._only_demonstrations else sampler.draw(self._size - len(texts))
+                sampler.next(size) if self._only_demonstrations else sampler.draw(size - len(texts))
             )
         self.drawn["texts"] += len(texts)
         self.drawn["demonstrations"] += len(demonstrations)
@@ -60,10 +71,16 @@ class PtxMix:
             self.demonstrations[index] for index in demonstrations
         ]
 
+    def _due(self, responses: int) -> int:
+        before = math.floor(self._each * self._responses + Fraction(1, 2))
+        self._responses += responses
+        return math.floor(self._each * self._responses + Fraction(1, 2)) - before
+
     def state_dict(self) -> dict[str, Any]:
         samplers = {"texts": self._text_sampler, "demonstrations": self._demonstration_sampler}
         return {
             "drawn": dict(self.drawn),
+            "responses": self._responses,
             "samplers": {
                 name: sampler.state_dict() for name, sampler in samplers.items() if sampler is not None
             },
@@ -71,6 +88,7 @@ class PtxMix:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.drawn = dict(state["drawn"])
+        self._responses = state.get("responses", 0)  # earlier versions had a fixed number a step
         if self._text_sampler is not None:
             self._text_sampler.load_state_dict(state["samplers"]["texts"])
         if self._demonstration_sampler is not None:
@@ -97,9 +115,17 @@ def read_ptx_mix(context: RunContext[PPOConfig], tokenizer: Any) -> PtxMix | Non
         texts=texts,
         demonstrations=demonstrations,
         texts_share=algorithm.ptx_texts_share,
-        examples_per_step=algorithm.ptx_examples_per_minibatch or algorithm.responses_per_minibatch,
         seed=config.runtime.seed + 1,
+        examples_per_step=ptx_examples_per_step(algorithm),
+        examples_per_response=algorithm.ptx_examples_per_response or 1.0,
     )
+
+
+def ptx_examples_per_step(algorithm: AlgorithmOptions) -> int | None:
+    """None: by the responses of each step."""
+    if algorithm.ptx_examples_per_minibatch == 0:  # as configurations of earlier versions have it
+        return algorithm.responses_per_minibatch
+    return algorithm.ptx_examples_per_minibatch
 
 
 def _training_rows(context: RunContext[PPOConfig], name: str, schema: Any) -> list[Row]:

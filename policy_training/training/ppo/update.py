@@ -208,6 +208,7 @@ class PolicyUpdate:
 
     def __init__(self, state: PPOState, tokens: float) -> None:
         self._state, self._tokens = state, tokens
+        self._responses = 0  # of this process
         self._totals = {"policy_loss": 0.0, "clip_fraction": 0.0, "approx_kl": 0.0}
 
     def add(self, micro_batch: RolloutMicroBatch, logprobs_NR: Tensor, entropy_NR: Tensor | None) -> None:
@@ -227,6 +228,7 @@ class PolicyUpdate:
             weights_NR=micro_batch.weights_NR,
         )
         if not micro_batch.is_dummy:
+            self._responses += len(micro_batch.is_response_NR)
             self._totals["policy_loss"] += float(terms.loss.detach())
             self._totals["clip_fraction"] += float(terms.clipped_tokens)
             self._totals["approx_kl"] += float(terms.approx_kl)
@@ -246,7 +248,8 @@ class PolicyUpdate:
         )
 
     def _add_ptx(self) -> dict[str, float]:
-        state, ptx = self._state, ptx_micro_batches(self._state)
+        state = self._state
+        ptx = ptx_micro_batches(state, self._responses)
         if not ptx:
             return {}
         total = 0.0
@@ -304,11 +307,15 @@ def first_update(
     return FirstUpdate(state, minibatches, step, critic_only=critic_only)
 
 
-def ptx_micro_batches(state: PPOState) -> list[PtxMicroBatch]:
-    """The next texts and demonstrations; none when the ptx loss is off."""
+def ptx_micro_batches(state: PPOState, responses: int) -> list[PtxMicroBatch]:
+    """The next texts and demonstrations, of a minibatch of which this process has so many responses; none when the ptx
+    loss is off.
+    """
     if state.ptx is None:
         return []
-    examples = state.ptx.next()
+    examples = state.ptx.next(round(state.distributed.sum(float(responses))))
+    if not examples:
+        return []
     step_tokens = sum(len(example.response_ids[0]) for example in examples)
     return [
         PtxMicroBatch(

@@ -135,7 +135,7 @@ class CombinedScorer(RolloutScorer):
         for number, part in enumerate(options.models):
             if not part.path:
                 raise UserError(
-                    f"config.rewards.models[{number}].path: missing; name the folder of “{part.name}”"
+                    f"config.rewards.models[{number}].path: missing; name the folder of “{part.name or part.criterion}”"
                 )
             self.further[part_key(part.name)] = RolloutScorer(
                 part.path, policy_tokenizer, batch=part.batch or batch, **shared

@@ -117,6 +117,12 @@ class Command(ProjectCommand):
             help="how the reward model is trained (default: as the preset of the round)",
         )
         parser.add_argument(
+            "--reward-model-criterion",
+            action="append",
+            metavar="NAME",
+            help="a criterion that the reward model learns beside the round's own, one model for all (repeatable)",
+        )
+        parser.add_argument(
             "--step",
             action="append",
             nargs="+",
@@ -165,6 +171,7 @@ class Command(ProjectCommand):
             start_from_policy=options["policy"] if options["start_from"] == NAMED_POLICY else "",
             ppo_preset=options["ppo_preset"],
             reward_model_preset=options["reward_model_preset"],
+            reward_model_criteria=options["reward_model_criterion"],
             processes=options["processes"],
             runtime=runtime_values(options),
             rewards=rewards_from_options(options),

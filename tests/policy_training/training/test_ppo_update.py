@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from learning.interface.training_options import (
-    OptimizerOptions,
-)
+from learning.interface.options import UserError, load_options, options_to_compare
+from learning.interface.training_options import OptimizerOptions
 from policy_training.training.ppo import recipe as ppo
 from policy_training.training.ppo import update as ppo_update
 from policy_training.training.ppo.config import AlgorithmOptions, CriticOptions, RolloutOptions
 from policy_training.training.ppo.experience import gather_experience
-from policy_training.training.ppo.ptx import PtxMix
+from policy_training.training.ppo.ptx import PtxMix, ptx_examples_per_step
 from policy_training.training.supervised.demonstrations import demonstration_examples
 from policy_training.training.supervised.texts import text_examples
 from tests.policy_training.training.conftest import BATCH, demonstration_rows, text_rows
@@ -103,7 +102,7 @@ def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_
     # Which of the four were drawn is the sampler's: the same draw from a second mix.
     drawn = PtxMix(
         texts=list(range(4)), demonstrations=list(range(4)), texts_share=share, examples_per_step=4, seed=0
-    ).next()
+    ).next(16)
     model = model.double()
     model.zero_grad()
     sequences = []
@@ -124,6 +123,66 @@ def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_
     # Logged in nats a token, not times its coefficient.
     nats = [nat for prompt, response in sequences for nat in numpy_token_nats(model, prompt, response)]
     assert metrics["ptx_loss"] == pytest.approx(sum(nats) / len(nats), abs=1e-5)
+
+
+def test_so_many_examples_are_mixed_in_as_the_minibatch_has_responses(small_state, tokenizer):
+    """4 prompts answered 4 times are 16 responses, although 64 a minibatch were asked for: twice as many texts."""
+    mix = PtxMix(
+        texts=text_examples(text_rows(4), tokenizer, 40),
+        demonstrations=[],
+        texts_share=1.0,
+        examples_per_response=2.0,
+        seed=0,
+    )
+    algorithm = AlgorithmOptions(
+        responses_per_minibatch=64, ptx_coefficient=1.0, ptx_texts_share=1.0, ptx_examples_per_response=2.0
+    )
+    state = small_state(ptx=mix, algorithm=algorithm)
+    _, [minibatch] = collect_experience(state)
+    ppo_update.update_policy(state, minibatch, float(sum(part.batch.n_tokens for part in minibatch)))
+    assert mix.drawn == {"texts": 32, "demonstrations": 0}
+
+
+@pytest.mark.parametrize(
+    ("each", "counts"),
+    [
+        (8.0, [160, 160, 512, 8]),  # InstructGPT, C.4, with minibatches of 20, 20, 64 and 1 responses
+        (1.0, [20, 20, 64, 1]),
+        (0.1, [2, 2, 6, 1]),  # 2, 4, 10.4 and 10.5 in all, rounded
+        (0.01, [0, 0, 1, 0]),  # 0.2, 0.4, 1.04, 1.05
+    ],
+)
+@pytest.mark.parametrize("share", [1.0, 0.0, 0.5])
+def test_examples_by_response_are_met_over_steps_and_go_on_after_a_checkpoint(each, counts, share):
+    def build() -> PtxMix:
+        numbers = list(range(600))
+        return PtxMix(
+            texts=numbers, demonstrations=numbers, texts_share=share, examples_per_response=each, seed=0
+        )
+
+    mix, drawn = build(), []
+    for responses in (20, 20, 64, 1):
+        resumed = build()
+        resumed.load_state_dict(mix.state_dict())
+        drawn.append(mix.next(responses))
+        assert resumed.next(responses) == drawn[-1]
+    assert [len(examples) for examples in drawn] == counts
+    assert sum(mix.drawn.values()) == sum(counts)
+
+
+def test_a_number_of_mixed_in_examples_means_what_it_meant_to_earlier_configurations():
+    def loaded(**values) -> AlgorithmOptions:
+        return load_options(AlgorithmOptions, {"responses_per_minibatch": 64, **values})
+
+    assert ptx_examples_per_step(loaded(ptx_examples_per_minibatch=0)) == 64  # with few responses, too
+    assert ptx_examples_per_step(loaded(ptx_examples_per_minibatch=512)) == 512
+    assert ptx_examples_per_step(loaded()) is None
+    stored = loaded(ptx_examples_per_minibatch=0)
+    assert "ptx_examples_per_response" not in options_to_compare(stored)
+    with pytest.raises(UserError, match="ptx_examples_per_minibatch 0: give one of them"):
+        loaded(ptx_examples_per_minibatch=0, ptx_examples_per_response=1.0)
+    with pytest.raises(UserError, match="must be a positive number, or null, found 0"):
+        loaded(ptx_examples_per_response=0)
 
 
 def test_the_step_stops_early_when_the_policy_has_moved_too_far(small_state):

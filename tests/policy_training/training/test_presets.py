@@ -113,7 +113,7 @@ PUBLISHED_PPO = {
         "critic_optimizer.learning_rate": 9e-6,
         "algorithm.ptx_coefficient": 27.8,
         "algorithm.ptx_texts_share": 1.0,
-        "algorithm.ptx_examples_per_minibatch": 512,
+        "algorithm.ptx_examples_per_response": 8.0,  # 8 pretraining examples to each episode
         "ema_decay": 0.992,
         "critic.init_from": "reward_model",
         "batch.max_prompt_tokens": 1000,
@@ -132,6 +132,9 @@ PUBLISHED_PPO = {
         "algorithm.ppo_epochs": 1,
         "algorithm.clip_range": 0.2,
         "reward.kl_coefficient": 0.01,
+        "rewards.whiten": True,  # of the final scores, in place of running moments
+        "reward.normalize": False,
+        "reward.scale": False,
     },
     "stiennon": {  # Learning to summarize B.1
         "rollout.steps": 1954,  # a million episodes

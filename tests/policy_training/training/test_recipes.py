@@ -100,7 +100,7 @@ def long_ppo(policy_path: Path, reward_model_path: Path) -> PPOConfig:
         algorithm=dataclasses.replace(
             config.algorithm,
             ptx_coefficient=0.5,
-            ptx_examples_per_minibatch=3,
+            ptx_examples_per_response=0.3,
             ptx_texts_share=0.5,
             target_kl=0.2,
             gae_lambda_value=1.0,
@@ -146,10 +146,11 @@ def test_the_command_of_ppo_moves_its_coefficients_and_counts_what_it_drew(
     assert len(coefficients) == 30, "the coefficient moves, so that losing it would show"
     penalties = [row["kl_penalty_coefficient"] for row in whole.metrics()[0] if row["phase"] == "policy"]
     assert len(set(penalties)) > 1 and {b / a for a, b in pairwise(penalties)} <= {0.5, 1.0, 2.0}
-    # 3 examples an optimizer step, half of them texts: 1 or 2 a step, half of all to within one.
+    # 0.3 examples to each of the 8 responses of an optimizer step, 2.4 a step; half of them texts, to within one.
     drawn = result["ptx_examples"]
     optimizer_steps = sum(row["optimizer_steps"] for row in whole.metrics()[0] if row["phase"] == "policy")
-    assert sum(drawn.values()) == 3 * optimizer_steps and abs(drawn["texts"] - drawn["demonstrations"]) <= 1
+    assert sum(drawn.values()) == (24 * optimizer_steps + 5) // 10
+    assert abs(drawn["texts"] - drawn["demonstrations"]) <= 1
     assert result["episodes"] == sum(row["responses"] for row in whole.metrics()[0])
     assert (result["evaluation_split"], result["evaluation_responses"]) == ("heldout", 4)
     assert result["kl_before"] == pytest.approx(0.0, abs=1e-6)
