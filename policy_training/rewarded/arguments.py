@@ -21,7 +21,7 @@ def add_reward_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME[=WEIGHT]",
-        help="a function of ROUNDTABLE_REWARD_FUNCTIONS, or length_penalty, added to the score (repeatable)",
+        help="a function of ROUNDTABLE_REWARD_FUNCTIONS, length_penalty or exact_answer; added (repeatable)",
     )
     parser.add_argument(
         "--reward-combination",

@@ -29,6 +29,7 @@ from policy_training.training.reward_config import (
 )
 from policy_training.training.rewards.function_calls import Reward, RewardFunction
 from policy_training.training.rewards.judging import Judge, JudgedAnswers
+from policy_training.training.rewards.prompt_records import record_of
 from policy_training.training.rollouts.rollouts import (
     InferenceModel,
     Prompt,
@@ -230,9 +231,9 @@ class CombinedScorer(RolloutScorer):
         found: list[Reward] | str = []
         if self.distributed.is_main:
             texts = [decode_response(self.policy_tokenizer, r.token_ids) for group in groups for r in group]
-            messages = [p.messages for p, group in zip(prompts, groups, strict=True) for _ in group]
+            asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
             try:
-                found = function(messages, texts)
+                found = function([p.messages for p in asked], texts, [record_of(p) for p in asked])
             except UserError as error:
                 found = str(error)
         found = self.distributed.broadcast_object(found)
