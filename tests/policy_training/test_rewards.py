@@ -11,6 +11,8 @@ from policy_training.models import Policy
 from policy_training.rewards import describe_rewards
 from policy_training.training.reward_config import LENGTH_PENALTY, RewardModelPart, RewardSourcesOptions
 from rewardmodel.models import RewardModel
+from rounds.stages.policy import what_it_learned
+from rounds.step_reports import outcome
 from runs.models import Artifact, Run
 from tests.policy_training.test_forms import same, shown, started
 from tests.policy_training.training.conftest import reward_model_path  # noqa: F401
@@ -117,6 +119,18 @@ def test_the_page_of_a_policy_says_what_its_reward_was_and_which_alarms_there_we
         ("Of it, safe", "-2.00"),
         ("Alarms", "Alarm at step 4: something."),
     ]
+
+
+def test_a_reward_that_was_measured_without_its_judge_says_so():
+    report = {"score_before": 1.0, "score_after": 2.0}
+    judged = report | {"rewards": {"judge": {"comparisons": 4}}}
+    assert policy_figures(Policy(report=report)) == [("Reward on held-out prompts", "1.00 → 2.00")]
+    assert policy_figures(Policy(report=judged)) == [
+        ("Reward on held-out prompts, without the judge", "1.00 → 2.00")
+    ]
+    assert outcome(judged) == ("Reward on held-out prompts, without the judge", "1.00 → 2.00")
+    assert what_it_learned(report) == "mean reward 1.00 before, 2.00 after"
+    assert what_it_learned(judged) == "mean reward 1.00 before, 2.00 after, without the judge"
 
 
 def test_what_a_reward_is_made_of_in_words():

@@ -61,7 +61,7 @@ from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
 from policy_training.training.ppo.step_rollouts import step_rollouts
 from policy_training.training.rewards.function_calls import require_functions
-from policy_training.training.rewards.sources import load_scorer, models_by_role, scorer_state
+from policy_training.training.rewards.sources import judge_metrics, load_scorer, models_by_role, scorer_state
 from policy_training.training.rollouts.rewards import KLController, RunningMoments, compute_token_rewards
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
@@ -144,6 +144,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         step += 1
         context.require_current()
         metrics, rollouts = gradient_step(state, step)
+        metrics |= judge_metrics(state.scorer)
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0:
             metrics |= evaluate_step(state)
