@@ -14,6 +14,7 @@ from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
     further_models_field,
+    time_limits_field,
     weights_field,
 )
 from policy_training.evaluation_presets import EVALUATION_PRESETS
@@ -243,6 +244,7 @@ class EvaluatePolicyBody(RunBody):
     further_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
+    function_time_limits = time_limits_field()
     reference = serializers.IntegerField(
         required=False, help_text="A policy, to measure the KL to it.", **KEY
     )

@@ -17,6 +17,7 @@ from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
     further_models_field,
+    time_limits_field,
     weights_field,
 )
 from policy_training.mixtures.fields import MEANINGS, WHEN_SHORT
@@ -145,6 +146,7 @@ class RoundValues(TrainedMixtureBody):
     further_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
+    function_time_limits = time_limits_field()
     reward_weight = serializers.FloatField(required=False, help_text="Of the round's own reward model.")
     reward_combination = serializers.ChoiceField(list(COMBINATIONS), required=False)
     normalize_models = serializers.BooleanField(default=False)
