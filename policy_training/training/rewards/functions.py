@@ -66,12 +66,18 @@ def is_right(response: str, reference: str) -> bool:
     """
     announced_right, announced = _after_marker(reference), _after_marker(response)
     right = reference if announced_right is None else announced_right
-    wanted = _NUMBER.fullmatch(_plain(right).lstrip("$€£¥ ").rstrip("$€£¥%. "))
+    wanted = number_in(right)
     if wanted is None:
         said = _words(response if announced is None else announced.partition("\n")[0])
         return bool(said) and said == _words(right)
     found = _NUMBER.findall(_plain(response if announced is None else announced))
-    return bool(found) and _value(found[-1 if announced is None else 0]) == _value(wanted[0])
+    return bool(found) and _value(found[-1 if announced is None else 0]) == wanted
+
+
+def number_in(text: str) -> Decimal | None:
+    """The number that a text is, but for a sign of money, % or a full stop; None where it is another text."""
+    found = _NUMBER.fullmatch(_plain(text).lstrip("$€£¥ ").rstrip("$€£¥%. "))
+    return None if found is None else _value(found[0])
 
 
 def _after_marker(text: str) -> str | None:
