@@ -122,8 +122,8 @@ ABOUT_PANELS = {
     "Learning rate": gettext_noop("How much of that change is made."),
     "Speed": gettext_noop("How long a step takes."),
     JUDGE_PANEL: gettext_noop(
-        "Shares of the comparisons of one step: answers it calls equal, and verdicts that stay when the two answers "
-        "change places. A judge that is right more often than not has few of the first and many of the second."
+        "Which share of one step's comparisons it calls equal or leaves without a verdict, and in which share of the "
+        "pairs its verdict stays when the two answers change places; where it does not, the order decides."
     ),
 }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from learning.checkpoints import DataclassState
 from learning.interface.atomic_files import write_json_atomically
@@ -24,6 +24,7 @@ from policy_training.training.judge_config import TEMPLATE_VERSION, JudgeOptions
 from policy_training.training.servers.requests import Malformed, ModelServer, Usage
 
 Verdict = Literal["A", "B", "TIE"]
+Item = TypeVar("Item", bound=Hashable)  # what the answers that are compared are to
 INSTRUCTIONS = """You compare two answers, A and B, to the same conversation.
 
 Question: {criterion}
@@ -229,7 +230,7 @@ class Judge:
         return {name: value for name, value in found.items() if value is not None}
 
 
-def totals_of(judged: Mapping[tuple[Hashable, int, int, int], Judged]) -> JudgeTotals:
+def totals_of(judged: Mapping[tuple[Item, int, int, int], Judged]) -> JudgeTotals:
     """Of comparisons by (item, first answer, second answer, repeat); of a pair there may be one order alone."""
     totals = JudgeTotals()
     for (item, first, second, repeat), found in judged.items():
