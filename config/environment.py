@@ -154,7 +154,7 @@ SETTINGS = {setting.name: setting for setting in (
     _setting("RUN_THREADS", "integer", 0, "torch threads of a run; `0`: the cores the worker may use", minimum=0),
     _setting("REWARD_FUNCTIONS", "list", [], "functions that may give rewards in PPO and evaluations, as "
              "`our_rewards.arithmetic`, installed where the workers run; the site and the workers read it. "
-             "`length_penalty` is always there", shown_default="none"),
+             "`length_penalty` and `exact_answer` are always there", shown_default="none"),
     # Servers of language models, which sample answers and judge
     _setting("MODEL_SERVERS", "list", [], "servers that speak the OpenAI protocol (vLLM, `transformers serve`), which "
              "runs may ask for answers and for judgments, as `vllm=https://models.example.org/v1`; the site and the "

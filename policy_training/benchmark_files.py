@@ -4,6 +4,7 @@ The format is in docs/researcher-guide.md.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,13 +17,14 @@ KINDS = ("perplexity", "choice", "generation")
 FIELDS = {
     "perplexity": {"text"},
     "choice": {"prompt", "choices", "answer", "example"},
-    "generation": {"prompt", "answer", "answers", "example"},
+    "generation": {"prompt", "answer", "answers", "example", "answer_pattern"},
 }
 ROLES = ("system", "user", "assistant")
 MAX_BYTES = 16 * 1024 * 1024
 MAX_TASKS = 200
 MAX_CHOICES = 50
 MAX_NAME = 80
+MAX_PATTERN = 200
 
 
 class BadTasksFile(ActionError):
@@ -53,7 +55,16 @@ def parse_tasks(content: str) -> list[dict[str, Any]]:
             raise BadTasksFile(
                 gettext("The task “%(task)s” has examples alone: nothing of it is asked.") % {"task": task}
             )
-    return rows
+        patterns = {row["answer_pattern"] for row in rows if row["task"] == task} - {None}
+        if len(patterns) > 1:
+            raise BadTasksFile(
+                gettext(
+                    "The task “%(task)s” has two answer patterns: give it one, in one of its lines or in all."
+                )
+                % {"task": task}
+            )
+    pattern_of = {row["task"]: row["answer_pattern"] for row in rows if row["answer_pattern"]}
+    return [row | {"answer_pattern": pattern_of.get(row["task"])} for row in rows]
 
 
 def summarize(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -96,7 +107,7 @@ def _row(number: int, given: Any) -> dict[str, Any]:
         raise _fault(number, gettext("a task's name has at most %(most)s characters.") % {"most": MAX_NAME})
     row: dict[str, Any] = {
         "task": task, "kind": kind, "text": None, "prompt": None, "choices": None, "answers": None,
-        "is_example": False,
+        "answer_pattern": None, "is_example": False,
     }  # fmt: skip
     if kind == "perplexity":
         return row | {"text": _text(number, "text", given.get("text"))}
@@ -108,6 +119,8 @@ def _row(number: int, given: Any) -> dict[str, Any]:
         if ("answer" in given) == ("answers" in given):
             raise _fault(number, gettext("give either “answer” or “answers”."))
         answers = [given["answer"]] if "answer" in given else given["answers"]
+        if "answer_pattern" in given:
+            row["answer_pattern"] = _pattern(number, given["answer_pattern"])
         return row | {"answers": _texts(number, "answers", answers, least=1)}
     answer = _text(number, "answer", given.get("answer"))
     choices = (
@@ -120,6 +133,24 @@ def _row(number: int, given: Any) -> dict[str, Any]:
     if choices is not None and len(set(choices)) < len(choices):
         raise _fault(number, gettext("two choices are the same."))
     return row | {"choices": choices, "answers": [answer]}
+
+
+def _pattern(number: int, given: Any) -> str:
+    pattern = _text(number, "answer_pattern", given)
+    try:
+        groups = re.compile(pattern).groups if len(pattern) <= MAX_PATTERN else 0
+    except (re.error, RecursionError, OverflowError):
+        groups = 0
+    if groups != 1:
+        raise _fault(
+            number,
+            gettext(
+                "“answer_pattern” is a regular expression of at most %(most)s characters with one group, which is the "
+                "answer, for example “#### *(-?[0-9.,]+)”."
+            )
+            % {"most": MAX_PATTERN},
+        )
+    return pattern
 
 
 def _prompt(number: int, given: Any) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ def policy_figures(policy: Policy) -> list[tuple[str, str]]:
             (gettext("Learned from"), _examples(report)),
             (gettext("Loss on held-out rows"), _change(report, "loss_before", "loss_after", 3)),
             (gettext("Held-out pairs ordered as people did"), _share(report.get("accuracy_after"))),
-            (gettext("Reward on held-out prompts"), _change(report, "score_before", "score_after", 2)),
+            (held_out_reward(report), _change(report, "score_before", "score_after", 2)),
             (gettext("Its reward"), _reward(policy)),
             (gettext("Reward of what it learned"), gain_text(report)),
             *_reward_parts(report),
@@ -39,6 +39,14 @@ def policy_figures(policy: Policy) -> list[tuple[str, str]]:
             (gettext("Parameters"), _whole(report.get("parameters"))),
         ]
     return [(label, value) for label, value in found if value]
+
+
+def held_out_reward(report: Mapping[str, Any]) -> str:
+    """What a training's reward on held-out prompts is called: a judge compares several answers, and there is one."""
+    rewards = report.get("rewards")
+    if isinstance(rewards, Mapping) and rewards.get("judge"):
+        return gettext("Reward on held-out prompts, without the judge")
+    return gettext("Reward on held-out prompts")
 
 
 def _reward(policy: Policy) -> str:

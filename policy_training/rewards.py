@@ -12,6 +12,7 @@ from learning.interface.options import options_to_dict
 from policy_training.model_servers import require_known_server
 from policy_training.training.reward_config import (
     BUILT_IN_FUNCTIONS,
+    RewardFunctionPart,
     RewardModelPart,
     RewardSourcesOptions,
     part_key,
@@ -233,6 +234,15 @@ class RewardPartsFields(forms.Form):
         label=gettext_lazy("Weights of the reward functions"),
         help_text=gettext_lazy("A number each, in the order of the list; empty: 1 each."),
     )
+    function_time_limits = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Time limits of the reward functions, in seconds"),
+        help_text=gettext_lazy(
+            "For the responses of one step; a function that takes longer ends the run. A number each, in the order of "
+            "the list; empty: 60 each."
+        ),
+    )
 
     def offer_rewards(self, project: Project) -> None:
         """After the other fields have their looks."""
@@ -257,6 +267,9 @@ class RewardPartsFields(forms.Form):
     def clean_function_weights(self) -> list[float]:
         return numbers_in(self.cleaned_data["function_weights"])
 
+    def clean_function_time_limits(self) -> list[float]:
+        return numbers_in(self.cleaned_data["function_time_limits"])
+
     def reward_parts(self) -> dict[str, Any]:
         """models and functions of RewardSourcesOptions, those that were chosen. Raises ActionError."""
         values = self.cleaned_data
@@ -280,6 +293,17 @@ class RewardPartsFields(forms.Form):
             found["functions"] = [
                 {"function": name, "weight": weight} for name, weight in zip(functions, weights, strict=True)
             ]
+            limits = values["function_time_limits"]
+            if limits and len(limits) != len(functions):
+                raise ActionError(
+                    gettext(
+                        "There are %(count)s reward functions and %(limits)s time limits: give one each, or none."
+                    )
+                    % {"count": len(functions), "limits": len(limits)},
+                    code="bad_time_limits",
+                )
+            for part, limit in zip(found["functions"], limits, strict=False):
+                part["time_limit_seconds"] = limit
         return found
 
 
@@ -313,16 +337,26 @@ def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
         for part in _parts(rewards, "models")
         if part.get("criterion")
     }
-    functions = {part["function"]: part.get("weight", 1.0) for part in _parts(rewards, "functions")}
-    ordered = [name for name in known_functions() if name in functions]
+    functions = {part["function"]: part for part in _parts(rewards, "functions")}
+    chosen = [functions[name] for name in known_functions() if name in functions]
+    usual = RewardFunctionPart.time_limit_seconds
+    limits = [part.get("time_limit_seconds", usual) for part in chosen]
     return {
         "further_reward_models": [pk for pk, _ in models],
-        "further_weights": " ".join(f"{weight:g}" for _, weight in models),
+        "further_weights": numbers_as_text([weight for _, weight in models]),
         "further_criteria": sorted(criteria),
-        "criterion_weights": " ".join(f"{criteria[name]:g}" for name in sorted(criteria)),
-        "reward_functions": ordered,
-        "function_weights": " ".join(f"{functions[name]:g}" for name in ordered),
+        "criterion_weights": numbers_as_text([criteria[name] for name in sorted(criteria)]),
+        "reward_functions": [part["function"] for part in chosen],
+        "function_weights": numbers_as_text([part.get("weight", 1.0) for part in chosen]),
+        "function_time_limits": numbers_as_text(limits) if any(limit != usual for limit in limits) else "",
     }
+
+
+def numbers_as_text(numbers: Sequence[float]) -> str:
+    """As `numbers_in` reads them again, without a loss."""
+    return " ".join(
+        f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}" for number in numbers
+    )
 
 
 def part_label(key: str, names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from learning.interface.options import UserError
+from policy_training.figures import held_out_reward
 from policy_training.models import Policy
 from rounds.models import Round, Stage
 from rounds.plans import load_plan
@@ -87,7 +88,7 @@ def step_pictures(run: Run) -> list[LinePicture]:
 def outcome(report: Mapping[str, Any]) -> tuple[str, str] | None:
     """What a training's report says first: the reward, how people judged, or the loss; each before → after."""
     for name, label, shown in (
-        ("score", gettext("Reward on held-out prompts"), "{:.2f}"),
+        ("score", held_out_reward(report), "{:.2f}"),
         ("accuracy", gettext("Held-out pairs ordered as people did"), "{:.0%}"),
         ("loss", gettext("Loss on held-out rows"), "{:.3f}"),
     ):

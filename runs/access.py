@@ -17,6 +17,7 @@ READABLE_FILES = (
     "models.json",
     "metrics.jsonl",
     "samples.jsonl",
+    "judge.json",
     "result.json",
 )
 

@@ -49,6 +49,9 @@ PANELS: tuple[tuple[str, frozenset[str]], ...] = (
 OTHER_PANEL = gettext_noop("Counts and the rest")
 IMPLICIT_REWARD_PANEL = gettext_noop("Implicit reward")
 OWN_ANSWERS_PANEL = gettext_noop("Perplexity of its own answers")
+JUDGE_PANEL = gettext_noop("The judge")
+JUDGE_TOKENS_PANEL = gettext_noop("Tokens of the judge so far")
+JUDGE_COST_PANEL = gettext_noop("Cost of the judge so far")
 # Metrics whose words would lead to another panel.
 PANEL_OF = {
     **dict.fromkeys(("tokens", "text_tokens"), OTHER_PANEL),  # learned from, not how long answers are
@@ -58,10 +61,16 @@ PANEL_OF = {
         for name in ("reward_margin", "preferred_reward", "other_reward")
     },
     "response_perplexity": OWN_ANSWERS_PANEL,
+    **dict.fromkeys(
+        ("judge_ties", "judge_order_agreement", "score_judge_ties", "score_judge_not_understood"), JUDGE_PANEL
+    ),
+    "judge_tokens": JUDGE_TOKENS_PANEL,
+    "judge_cost": JUDGE_COST_PANEL,
 }
 PANEL_ORDER = ("Loss", "Accuracy", "Reward", IMPLICIT_REWARD_PANEL, "KL", "KL coefficient", "Entropy", "Clipping",
                "Advantages and values", "Length", "Ended answers", "Perplexity", OWN_ANSWERS_PANEL, "Distinct n-grams",
-               "Gradient norm", "Learning rate", "Speed", OTHER_PANEL)  # fmt: skip
+               "Gradient norm", "Learning rate", "Speed", JUDGE_PANEL, JUDGE_TOKENS_PANEL,
+               JUDGE_COST_PANEL, OTHER_PANEL)  # fmt: skip
 # Kinds of runs that go in steps, and write a point of each curve at each. Others have no steps to write any at.
 WITH_CURVES = frozenset(
     {
@@ -112,6 +121,10 @@ ABOUT_PANELS = {
     ),
     "Learning rate": gettext_noop("How much of that change is made."),
     "Speed": gettext_noop("How long a step takes."),
+    JUDGE_PANEL: gettext_noop(
+        "Which share of one step's comparisons it calls equal or leaves without a verdict, and in which share of the "
+        "pairs its verdict stays when the two answers change places; where it does not, the order decides."
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from runs import actions, run_files
 from runs.access import access_run, access_run_file, readable_files
 from runs.forms import TimeLimitForm
+from runs.judge_figures import judge_figures
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
 from runs.reward_figures import WITH_ROLLOUTS, reward_figures
@@ -133,6 +134,7 @@ def _live_context(run: Run) -> dict[str, Any]:
     needs_worker = run.state == Run.State.QUEUED and not display.waits_for_retry
     without_worker = needs_worker and not any(run.kind in worker.kinds for worker in _workers_alive())
     artifacts = list(run.artifacts.order_by("kind", "path"))
+    judge = judge_figures(run)
     # The seconds that merely pass are left out: they alone are no reason to send the page again.
     state = content_fingerprint(
         display.state,
@@ -142,6 +144,7 @@ def _live_context(run: Run) -> dict[str, Any]:
         run.worker_name,
         without_worker,
         len(artifacts),
+        judge,
     )
     return {
         "run": run,
@@ -150,6 +153,7 @@ def _live_context(run: Run) -> dict[str, Any]:
         "samples": samples,
         "has_curves": run_files.has_curves(run),
         "artifacts": artifacts,
+        "judge": judge,
         "without_worker": without_worker,
         "version": f"{state}.{content_fingerprint(log)}.{content_fingerprint([str(s) for s in samples])}",
     }

@@ -78,7 +78,7 @@ DRAWS = pa.schema(
 
 # What a policy is measured by beside its reward. Of `kind` perplexity a row has a text; of choice a prompt, choices and
 # as its only answer one of them; of generation a prompt and the answers that count as right. `is_example`: it stands
-# solved before the other prompts of its task.
+# solved before the other prompts of its task. `answer_pattern`, one of a task: what of a generated text is its answer.
 BENCHMARK_ITEMS = pa.schema(
     [
         _required("task", _TEXT),
@@ -87,6 +87,7 @@ BENCHMARK_ITEMS = pa.schema(
         pa.field("prompt", _MESSAGES),
         pa.field("choices", _list_of(_TEXT)),
         pa.field("answers", _list_of(_TEXT)),
+        pa.field("answer_pattern", _TEXT),
         _required("is_example", pa.bool_()),
     ]
 )

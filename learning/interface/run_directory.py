@@ -8,6 +8,7 @@
     status.json      replaced atomically; this file is the truth, launchers swallow exit codes
     metrics.jsonl    one line a step       samples.jsonl   text worth looking at
     checkpoints/     see learning.checkpoints
+    judge.json       what a language model that judges was asked so far, its ties, tokens and cost
     model/           the result            log.txt         result.json   written last: its existence means success
 
 What a training process does with the folder is in learning.run_context.
@@ -43,6 +44,7 @@ MAX_JSON_BYTES = 64 * 1024 * 1024  # of a file that is read whole
 Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "done"]
 # Written for a paused run: it is to end, with its best checkpoint.
 END_REQUEST = "end_request.json"
+JUDGE_FILE = "judge.json"
 OUTCOMES: tuple[Outcome, ...] = ("running", "checkpointed", "paused", "user_error", "failed", "done")
 
 Inputs = Mapping[str, tuple[Iterable[Mapping[str, Any]], pa.Schema] | Path]
@@ -279,6 +281,10 @@ class RunDirectory:
     def result(self) -> dict[str, Any] | None:
         """What the run returned; None while it has not succeeded."""
         return _read_json(self.path / "result.json")
+
+    def judge(self) -> dict[str, Any] | None:
+        """What its judge was asked so far, however the run ends; None before that, and without a judge."""
+        return _read_json(self.path / JUDGE_FILE)
 
     def ask_to_end(self, ask: bool = True) -> None:
         """Have a paused run, started again, end with its best checkpoint; or take that back. Nothing may work here."""

@@ -46,6 +46,16 @@ def weights_field() -> Any:
     )
 
 
+def time_limits_field() -> Any:
+    return serializers.ListField(
+        child=serializers.FloatField(),
+        max_length=MAX_PARTS,
+        required=False,
+        help_text="Seconds that each function may take for the responses of one step, in the order given; none: 60 "
+        "each. One that takes longer ends the run.",
+    )
+
+
 def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
     """The values as RewardPartsFields has them: in the order of its lists, weights as text."""
     values = dict(data)
@@ -59,6 +69,7 @@ def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
         ("further_reward_models", "further_weights"),
         ("further_criteria", "criterion_weights"),
         ("reward_functions", "function_weights"),
+        ("reward_functions", "function_time_limits"),
     ):
         if weights not in values:
             continue

@@ -11,6 +11,7 @@ from policy_training.api.reward_fields import (
     functions_field,
     further_criteria_field,
     further_models_field,
+    time_limits_field,
     weights_field,
 )
 from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient, train_ppo
@@ -40,6 +41,7 @@ class RewardedBody(TrainedMixtureBody, RunBody):
     criterion_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
+    function_time_limits = time_limits_field()
     prompt_set = serializers.IntegerField(
         required=False, help_text="Or several by their shares: `trained_sets`, in its place.", **KEY
     )

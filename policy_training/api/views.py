@@ -15,6 +15,7 @@ from policy_training.api.reward_fields import (
     functions_field,
     further_criteria_field,
     further_models_field,
+    time_limits_field,
     weights_field,
 )
 from policy_training.evaluation_presets import EVALUATION_PRESETS
@@ -246,6 +247,7 @@ class EvaluatePolicyBody(RunBody):
     criterion_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
+    function_time_limits = time_limits_field()
     reference = serializers.IntegerField(
         required=False, help_text="A policy, to measure the KL to it.", **KEY
     )

@@ -36,6 +36,7 @@ FIGURES: Mapping[str, tuple[str, bool, bool]] = {
     "accuracy": (gettext_noop("Right choices"), True, True),
     "accuracy_normalized": (gettext_noop("Right choices, by length"), True, True),
     "exact_match": (gettext_noop("Exactly right"), True, True),
+    "answer_found": (gettext_noop("With an answer"), True, True),
     "rouge1": ("ROUGE-1", True, True),
     "rouge2": ("ROUGE-2", True, True),
     "rougeL": ("ROUGE-L", True, True),

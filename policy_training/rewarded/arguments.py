@@ -30,8 +30,9 @@ def add_reward_arguments(parser: ArgumentParser) -> None:
         "--reward-function",
         action="append",
         default=[],
-        metavar="NAME[=WEIGHT]",
-        help="a function of ROUNDTABLE_REWARD_FUNCTIONS, or length_penalty, added to the score (repeatable)",
+        metavar="NAME[=WEIGHT[:SECONDS]]",
+        help="a function of ROUNDTABLE_REWARD_FUNCTIONS, length_penalty or exact_answer; added (repeatable). SECONDS: "
+        "how long it may take for the responses of one step (default: 60)",
     )
     parser.add_argument(
         "--reward-combination",
@@ -55,11 +56,25 @@ def rewards_from_options(options: Mapping[str, Any]) -> dict[str, Any]:
         ]
     if options["reward_function"]:
         by_name = {name.rpartition(".")[2]: name for name in known_functions()}
-        pairs = [weighted(text) for text in options["reward_function"]]
-        found["functions"] = [
-            {"function": by_name.get(name, name), "weight": weight} for name, weight in pairs
-        ]
+        found["functions"] = []
+        for text in options["reward_function"]:
+            name, weight, seconds = weighted_and_limited(text)
+            part = {"function": by_name.get(name, name), "weight": weight}
+            found["functions"].append(part | ({"time_limit_seconds": seconds} if seconds is not None else {}))
     return found
+
+
+def weighted_and_limited(text: str) -> tuple[str, float, float | None]:
+    """NAME, NAME=WEIGHT or NAME=WEIGHT:SECONDS, of a function; without SECONDS None."""
+    head, colon, limit = text.rpartition(":")
+    if not colon or "=" not in head:
+        return *weighted(text), None
+    try:
+        return *weighted(head), float(limit)
+    except ValueError as error:
+        raise ActionError(
+            f"“{text}”: what stands behind : is not a number of seconds.", code="bad_time_limits"
+        ) from error
 
 
 def weighted(text: str) -> tuple[str, float]:

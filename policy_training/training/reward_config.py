@@ -13,9 +13,10 @@ MAIN_PART = "reward_model"  # the part that `reward_model_path` names
 JUDGE_PART = "judge"
 MAX_PARTS = 16
 
-# A function that comes with the program; others are named in the setting ROUNDTABLE_REWARD_FUNCTIONS.
+# Functions that come with the program; others are named in the setting ROUNDTABLE_REWARD_FUNCTIONS.
 LENGTH_PENALTY = "policy_training.training.rewards.functions.length_penalty"
-BUILT_IN_FUNCTIONS = (LENGTH_PENALTY,)
+EXACT_ANSWER = "policy_training.training.rewards.functions.exact_answer"
+BUILT_IN_FUNCTIONS = (LENGTH_PENALTY, EXACT_ANSWER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class RewardModelPart:
 
 @dataclass(frozen=True, kw_only=True)
 class RewardFunctionPart:
-    """A function of prompts and responses, added to what the reward models make together."""
+    """A function of prompts, responses and the prompts' records, added to what the reward models make together."""
 
     function: str  # package.module.function, of those that the settings allow
     weight: float = 1.0

@@ -18,6 +18,7 @@ from policy_training.api.reward_fields import (
     functions_field,
     further_criteria_field,
     further_models_field,
+    time_limits_field,
     weights_field,
 )
 from policy_training.mixtures.fields import MEANINGS, WHEN_SHORT
@@ -148,6 +149,7 @@ class RoundValues(TrainedMixtureBody):
     criterion_weights = weights_field()
     reward_functions = functions_field()
     function_weights = weights_field()
+    function_time_limits = time_limits_field()
     reward_weight = serializers.FloatField(required=False, help_text="Of the round's own reward model.")
     reward_combination = serializers.ChoiceField(list(COMBINATIONS), required=False)
     normalize_models = serializers.BooleanField(default=False)

@@ -43,5 +43,6 @@ def what_it_learned(report: Mapping[str, Any]) -> str:
     ):
         found = (report.get(before), report.get(after))
         if all(isinstance(value, int | float) for value in found):
-            return words.format(*found)
+            judged = before == "score_before" and (report.get("rewards") or {}).get("judge")
+            return words.format(*found) + (", without the judge" if judged else "")
     return "trained"

@@ -62,6 +62,8 @@ def test_a_file_becomes_rows_of_the_record(project, max_, file):
         "capitals": {"kind": "choice", "items": 1, "examples": 0},
         "sums": {"kind": "generation", "items": 1, "examples": 1},
     }
+    patterned = parse_tasks(content(LINES[2] | {"answer_pattern": "= (.*)"}, LINES[3], LINES[0]))
+    assert [row["answer_pattern"] for row in patterned] == ["= (.*)", "= (.*)", None]
     # The same again is the same; other tasks under its name are refused.
     again = add_benchmark_file(actor=max_, project=project, name=" mixed", content=content(*LINES))
     assert again == file and AuditEvent.objects.filter(action="benchmark_file.add").count() == 1
@@ -88,6 +90,10 @@ def test_a_file_becomes_rows_of_the_record(project, max_, file):
         (content(LINES[0] | {"text": "a\x00b"}), "has a NUL character"),
         (content(LINES[2] | {"answer": "4"}), "either “answer” or “answers”"),
         (content(CHOICE, LINES[2] | {"task": "capitals"}), "lines of several kinds"),
+        (content(LINES[2] | {"answer_pattern": "a("}), "Line 1: “answer_pattern” is a regular expression"),
+        (content(LINES[2] | {"answer_pattern": "a"}), "with one group"),
+        (content(LINES[2] | {"answer_pattern": "(a)" + "a" * 200}), "of at most 200 characters"),
+        (content(LINES[2] | {"answer_pattern": "(a)"}, LINES[3] | {"answer_pattern": "(b)"}), "two answer patterns"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_is_one_sentence_that_names_the_line(sent, said):

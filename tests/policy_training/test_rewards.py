@@ -2,20 +2,31 @@
 the policy's page.
 """
 
+import re
+
 import pytest
 from django.core.management import call_command
 from django.urls import reverse
 
 from policy_training.figures import policy_figures
 from policy_training.models import Policy
+from policy_training.rewarded.arguments import weighted_and_limited
 from policy_training.rewards import describe_rewards
-from policy_training.training.reward_config import LENGTH_PENALTY, RewardModelPart, RewardSourcesOptions
+from policy_training.training.reward_config import (
+    EXACT_ANSWER,
+    LENGTH_PENALTY,
+    RewardModelPart,
+    RewardSourcesOptions,
+)
 from rewardmodel.models import RewardModel
+from rounds.stages.policy import what_it_learned
+from rounds.step_reports import outcome
 from runs.models import Artifact, Run
 from tests.policy_training.test_forms import same, shown, started
 from tests.policy_training.training.conftest import reward_model_path  # noqa: F401
 from tests.rewardmodel.test_actions import judge  # noqa: F401
 from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
+from workspace.errors import ActionError
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -43,7 +54,9 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
     sent |= {
         "further_reward_models": [other.pk],
         "further_weights": "0.5",
-        "reward_functions": [LENGTH_PENALTY],
+        "reward_functions": [EXACT_ANSWER, LENGTH_PENALTY],
+        "function_weights": "0.123456789 1",  # in the order of the list
+        "function_time_limits": "5 600",
         "rewards.weight": "2.0",
     }
     run = started(client.post(address, sent))
@@ -51,10 +64,13 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
         {"name": "other = b", "path": "models/other", "weight": 0.5, "batch": None}
     ] or run.config["rewards"]["models"] == [{"name": "other = b", "path": "models/other", "weight": 0.5}]
     assert run.config["rewards"]["weight"] == 2.0
+    limits = {part["function"]: part["time_limit_seconds"] for part in run.config["rewards"]["functions"]}
+    assert limits == {LENGTH_PENALTY: 5.0, EXACT_ANSWER: 600.0}
     assert run.parameters["further_reward_models"] == [other.pk]
     call_command(
         "evaluate_policy", "kitchen", "tiny", "--reward-model", "taste", "--prompt-set", "asked",
-        "--further-reward-model", "other = b=0.5", "--reward-function", "length_penalty", "--set", "rewards.weight=2.0",
+        "--further-reward-model", "other = b=0.5", "--reward-function", "length_penalty=0.123456789:5",
+        "--reward-function", "exact_answer=1:600", "--set", "rewards.weight=2.0",
         verbosity=0,
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
@@ -65,7 +81,9 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
             "prompt_set": prompt_set.pk,
             "further_reward_models": [other.pk],
             "further_weights": [0.5],
-            "reward_functions": [LENGTH_PENALTY],
+            "reward_functions": [EXACT_ANSWER, LENGTH_PENALTY],
+            "function_weights": [1.0, 0.123456789],
+            "function_time_limits": [600, 5],
             "settings": {"rewards.weight": 2.0},
         },
         content_type="application/json",
@@ -75,12 +93,30 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
     # Made again from the run, the form shows the same.
     again = shown(client, f"{address}?run={run.pk}")
     assert again["further_weights"] == "0.5" and list(again["further_reward_models"]) == [other.pk]
-    assert again["reward_functions"] == [LENGTH_PENALTY] and again["rewards.weight"] == "2.0"
+    assert again["function_weights"] == "0.123456789 1" and again["function_time_limits"] == "5 600"
+    assert again["reward_functions"] == [LENGTH_PENALTY, EXACT_ANSWER] and again["rewards.weight"] == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("a.b", ("a.b", 1.0, None)),
+        ("a.b=-2", ("a.b", -2.0, None)),
+        ("a.b=1:0.5", ("a.b", 1.0, 0.5)),
+        ("a=b=2:3", ("a=b", 2.0, 3.0)),
+        ("a=1:soon", "“a=1:soon”: what stands behind : is not a number of seconds."),
+        ("a=much:3", "“a=much”: what stands behind = is not a number."),
+    ],
+)
+def test_a_function_on_the_command_line_has_a_weight_and_a_limit(text, read):
+    if isinstance(read, tuple):
+        assert weighted_and_limited(text) == read
+    else:
+        with pytest.raises(ActionError, match=re.escape(read)):
+            weighted_and_limited(text)
 
 
 def test_an_unknown_further_model_is_one_sentence(project, policy, model, write_rows):  # noqa: F811
-    from workspace.errors import ActionError
-
     path = write_rows([{"prompt": "Which animal?"}], "asked.jsonl")
     call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
     from policy_training.actions import evaluate_policy
@@ -117,6 +153,18 @@ def test_the_page_of_a_policy_says_what_its_reward_was_and_which_alarms_there_we
         ("Of it, safe", "-2.00"),
         ("Alarms", "Alarm at step 4: something."),
     ]
+
+
+def test_a_reward_that_was_measured_without_its_judge_says_so():
+    report = {"score_before": 1.0, "score_after": 2.0}
+    judged = report | {"rewards": {"judge": {"comparisons": 4}}}
+    assert policy_figures(Policy(report=report)) == [("Reward on held-out prompts", "1.00 → 2.00")]
+    assert policy_figures(Policy(report=judged)) == [
+        ("Reward on held-out prompts, without the judge", "1.00 → 2.00")
+    ]
+    assert outcome(judged) == ("Reward on held-out prompts, without the judge", "1.00 → 2.00")
+    assert what_it_learned(report) == "mean reward 1.00 before, 2.00 after"
+    assert what_it_learned(judged) == "mean reward 1.00 before, 2.00 after, without the judge"
 
 
 def test_what_a_reward_is_made_of_in_words():

@@ -67,6 +67,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
         "further_weights": "2, -0.5",  # newest first, as the list is
         "reward_functions": [LENGTH_PENALTY],
         "function_weights": "0.25",
+        "function_time_limits": "7.5",
         "reward_weight": "1.5",
         "normalize_models": "on",
         "whiten_rewards": "true",
@@ -80,7 +81,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
         ("other", 2.0),
         ("Safety, round 1", -0.5),
     ]
-    assert [(part["function"], part["weight"]) for part in rewards["functions"]] == [(LENGTH_PENALTY, 0.25)]
+    assert rewards["functions"] == [{"function": LENGTH_PENALTY, "weight": 0.25, "time_limit_seconds": 7.5}]
     # Whitening a step takes the place of the running moments.
     assert by_form.plan["policy"]["reward"]["normalize"] is False
 
@@ -90,7 +91,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     by_form.delete()
     call_command(
         "start_round", "kitchen", "--further-reward-model", "other=2", "--further-reward-model", "Safety, round 1=-0.5",
-        "--reward-function", "length_penalty=0.25", "--set", "policy.rewards.weight=1.5",
+        "--reward-function", "length_penalty=0.25:7.5", "--set", "policy.rewards.weight=1.5",
         "policy.rewards.normalize_models=true", "policy.rewards.whiten=true", "policy.reward.normalize=false",
         stdout=StringIO(),
     )  # fmt: skip
@@ -109,6 +110,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
             "further_weights": [-0.5, 2],  # in the order given
             "reward_functions": [LENGTH_PENALTY],
             "function_weights": [0.25],
+            "function_time_limits": [7.5],
             "reward_weight": 1.5,
             "normalize_models": True,
             "whiten_rewards": True,
@@ -126,6 +128,15 @@ def test_form_command_and_api_ask_for_the_same_rewards(
         ({"further_weights": "1 2"}, "There are 1 further reward models and 2 weights"),
         ({"reward_combination": "safety_gate", "further_reward_models": []}, "takes one further model"),
         ({"reward_functions": ["os.system"]}, "Select a valid choice"),
+        ({"function_time_limits": "soon"}, "Write numbers with spaces between them"),
+        (
+            {"reward_functions": [LENGTH_PENALTY], "function_time_limits": "5 6"},
+            "There are 1 reward functions and 2 time limits: give one each, or none.",
+        ),
+        (
+            {"reward_functions": [LENGTH_PENALTY], "function_time_limits": "0"},
+            "time_limit_seconds must be above 0 and at most 86400, found 0.0",
+        ),
         ({"safety_threshold": "1"}, "safety_threshold is a probability below 1"),
     ],
 )

@@ -339,6 +339,39 @@ def test_a_paused_run_says_why_and_has_two_buttons(client, run_in, max_, ruth, e
     assert RunDirectory(run.path).is_asked_to_end() is end
 
 
+def test_the_page_says_what_a_judge_took_of_a_run_that_was_cancelled_too(client, filled, ruth):
+    client.force_login(ruth)
+    assert "The judge" not in client.get(url("run", filled)).content.decode()
+    rewards = {"judge": {"server": {"name": "toy"}}}
+    Run.objects.filter(pk=filled.pk).update(kind="policy.ppo", config={"rewards": rewards})
+    page = client.get(url("run", filled)).content.decode()
+    assert "It has not been asked yet." in page and "another quantity than the reward of the steps" in page
+    shown = client.get(url("live", filled))
+    (filled.path / "judge.json").write_text(
+        json.dumps(
+            {"comparisons": 1200, "tie_rate": 0.25, "order_rate": None, "not_understood": 0, "requests": 1204,
+             "prompt_tokens": 90000, "reply_tokens": 4000, "cost": 1.5}
+        )
+    )  # fmt: skip
+    version = re.search(r"version=([\w.]+)", shown.content.decode())[1]
+    assert client.get(url("live", filled), {"version": version}).status_code == 200
+    Run.objects.filter(pk=filled.pk).update(
+        state="cancelled", **fields_of("cancelled"), kind="policy.evaluate"
+    )
+    page = client.get(url("run", filled)).content.decode()
+    facts = re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", page[page.index("The judge</h2>") :])
+    assert facts[:6] == [
+        ("Comparisons", "1,200"),
+        ("Ties", "25 %"),
+        ("Replies without a verdict", "0"),
+        ("Requests", "1,204"),
+        ("Tokens read and written", "90,000 + 4,000"),
+        ("Cost", "1.5000"),
+    ]
+    assert "another quantity" not in page
+    assert client.get(url("file", filled, name="judge.json")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("metric", "panel"),
     [
@@ -373,6 +406,11 @@ def test_a_paused_run_says_why_and_has_two_buttons(client, run_in, max_, ruth, e
         ("eos_rate", "Ended answers"),
         ("tokens", "Counts and the rest"),
         ("optimizer_steps", "Counts and the rest"),
+        ("score_judge", "Reward"),
+        ("judge_order_agreement", "The judge"),
+        ("score_judge_ties", "The judge"),
+        ("judge_tokens", "Tokens of the judge so far"),
+        ("judge_cost", "Cost of the judge so far"),
     ],
 )
 def test_metrics_of_one_sort_share_a_panel(metric, panel):

@@ -10,6 +10,7 @@ from typing import Any
 
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError
+from learning.interface.run_directory import JUDGE_FILE
 from learning.run_context import RunContext, StopRequested
 from policy_training.training.best_of_n.candidates import Answers
 from policy_training.training.best_of_n.config import BestOfNConfig
@@ -50,7 +51,8 @@ def add_judges_rewards(
     groups = [texts[row["prompt_id"]] for row in compared]
     rewards_by_prompt: dict[str, dict[str, float]] = {}
     report: dict[str, Any] = {}
-    judge = Judge(options) if distributed.is_main else None  # it alone asks
+    # The first process alone asks.
+    judge = Judge(options, report_to=context.path / JUDGE_FILE) if distributed.is_main else None
     kept = VerdictFile(context.path / "candidates" / "verdicts.jsonl") if distributed.is_main else None
     total = options.repeats * sum(len(group) * (len(group) - 1) for group in groups)
     try:
@@ -80,7 +82,6 @@ def add_judges_rewards(
                 raise UserError(failure)
         if judge is not None and kept is not None:
             judged = kept.of([row["prompt_id"] for row in compared], groups, options.repeats)
-            judge.count(judged)
             report = judge.report()
             found = iter(rewards_of(judged, [len(group) for group in groups]).rewards)
             rewards_by_prompt = {

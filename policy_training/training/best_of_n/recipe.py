@@ -44,6 +44,7 @@ from policy_training.training.best_of_n.candidates import (
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.judged_candidates import add_judges_rewards
 from policy_training.training.ppo.setup import read_prompts
+from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import scorer_report
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
@@ -66,6 +67,7 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
     context.set_status(stage="loading")
     train_rows, heldout_rows = read_prompts(context)
     heldout_rows = heldout_rows[: config.evaluation.max_examples]
+    require_functions(config.rewards.functions, [*train_rows, *heldout_rows], distributed)
     tokenizer = load_tokenizer(config.model.source)
     train = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     heldout = tokenize_prompts(heldout_rows, tokenizer, config.batch.max_prompt_tokens)

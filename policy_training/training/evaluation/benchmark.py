@@ -29,6 +29,7 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import SamplingOptions
+from policy_training.training.evaluation.answer_patterns import AnswerPattern, is_right_answer
 from policy_training.training.evaluation.config import BenchmarkConfig
 from policy_training.training.evaluation.figures import (
     by_task,
@@ -52,6 +53,11 @@ class Measurement:
 
     def __init__(self, context: RunContext[BenchmarkConfig], rows: Sequence[Row]) -> None:
         self.context, self.config = context, context.options
+        self.patterns = {  # read before the model is
+            row["task"]: AnswerPattern(row["answer_pattern"], task=row["task"])
+            for row in rows
+            if row["answer_pattern"]
+        }
         distributed = DistributedContext.start(self.config.runtime)
         self.tokenizer = load_tokenizer(self.config.policy)
         model = load_policy(self.config.policy, self.tokenizer)
@@ -150,17 +156,33 @@ class Measurement:
             before_token=self.context.stop_if_requested,
         )
         texts = [decode_response(self.tokenizer, response.token_ids) for response in responses]
-        for row, text in list(zip(rows, texts, strict=True))[: self.config.logged_samples]:
-            self._log(row, text, right=is_exact(text, row["answers"]))
+        answers = [row["answers"] for row in rows]
+        found: list[str | None] | None = None
+        pattern = self.patterns.get(rows[0]["task"])
+        if pattern is None:
+            right = [is_exact(text, own) for text, own in zip(texts, answers, strict=True)]
+        else:
+            found = [pattern.answer_in(text) for text in texts]
+            right = [is_right_answer(text, own) for text, own in zip(found, answers, strict=True)]
+        for place, row in enumerate(rows[: self.config.logged_samples]):
+            read = {} if found is None else {"answer_found": found[place] or "none"}
+            self._log(row, texts[place], right=right[place], **read)
+        figures = generation_figures(
+            texts,
+            answers,
+            right=right,
+            found=None if found is None else [text is not None for text in found],
+        )
         ended = sum(response.has_eos for response in responses) / len(responses)
-        return {"figures": generation_figures(texts, [row["answers"] for row in rows]), "eos_rate": ended}
+        return {"figures": figures, "eos_rate": ended}
 
-    def _log(self, row: Row, said: str, *, right: bool) -> None:
+    def _log(self, row: Row, said: str, *, right: bool, **further: str) -> None:
         self.context.log_sample(
             0,
             task=row["task"],
             prompt=row["prompt"][-1]["content"],
             said=said,
+            **further,
             answers=" / ".join(row["answers"]),
             right="yes" if right else "no",
         )
@@ -193,6 +215,12 @@ def main(context: RunContext[BenchmarkConfig]) -> dict[str, Any]:
             f"{measurement.cut} prompts were longer than {config.batch.max_prompt_tokens} tokens with their examples "
             "and lost their beginning; raise batch.max_prompt_tokens or lower few_shot."
         )
+    notes += [
+        f"The answer_pattern of the task “{task}” took longer than {pattern.seconds_a_text:g} s on {pattern.timeouts} "
+        "answers, which count as wrong."
+        for task, pattern in measurement.patterns.items()
+        if pattern.timeouts
+    ]
     context.set_status(stage="measuring", step=len(tasks), steps_total=len(tasks), notes=notes)
     return {
         "tasks": found,

@@ -25,6 +25,7 @@ from learning.interface.messages import stored_answer
 from learning.interface.options import UserError
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_schemas import GIVEN_ANSWERS, PROMPTS, SAMPLED_RESPONSES
+from learning.interface.run_directory import JUDGE_FILE
 from learning.interface.training_options import ModelSource
 from learning.micro_batch_size import with_micro_batch_tokens
 from learning.models.architectures import require_max_positions
@@ -281,7 +282,7 @@ def judge_against(
         if row["prompt_id"] in other.texts and other.texts[row["prompt_id"]] != own.texts[row["prompt_id"]]
     ]
     outcomes: list[dict[str, int | None]] = [dict.fromkeys(other.texts, 0) for other in others]
-    judge = Judge(config.judge)
+    judge = Judge(config.judge, report_to=context.path / JUDGE_FILE)
 
     def tell(done: int, total: int) -> None:
         context.set_status(stage="judging", step=done, steps_total=total)

@@ -29,6 +29,7 @@ from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.evaluation.verdicts import verdicts
+from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
@@ -52,6 +53,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     rows = context.read_input("prompts", PROMPTS)
     if not rows:
         raise UserError("inputs/prompts: has no prompts; add at least one")
+    require_functions(config.rewards.functions, rows, distributed)
     context.set_status(stage="loading")
     started = time.perf_counter()
     tokenizer = load_tokenizer(config.policy)

@@ -116,11 +116,22 @@ def rouge_scores(texts: Sequence[str], answers: Sequence[Sequence[str]]) -> dict
     return {name: [max(scores[name].fmeasure for scores in own) for own in found] for name in ROUGE}
 
 
-def generation_figures(texts: Sequence[str], answers: Sequence[Sequence[str]]) -> dict[str, Figure]:
-    exact = [is_exact(text, own) for text, own in zip(texts, answers, strict=True)]
+def generation_figures(
+    texts: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    *,
+    right: Sequence[bool] | None = None,
+    found: Sequence[bool] | None = None,
+) -> dict[str, Figure]:
+    """Of a task with an answer pattern `found` says in which texts there is an answer, and `right` whether it is the
+    right one, in place of the whole text.
+    """
+    if right is None:
+        right = [is_exact(text, own) for text, own in zip(texts, answers, strict=True)]
     rouge = rouge_scores(texts, answers)
     return {
-        "exact_match": share_figure(exact),
+        "exact_match": share_figure(right),
+        **({} if found is None else {"answer_found": share_figure(found)}),
         **{name: mean_figure(values) for name, values in rouge.items()},
     }
 

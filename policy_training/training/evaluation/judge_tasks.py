@@ -14,6 +14,7 @@ from typing import Any
 from learning.interface.options import UserError
 from learning.interface.record_files import write_records
 from learning.interface.record_schemas import JUDGE_TASKS, JUDGED_TASKS
+from learning.interface.run_directory import JUDGE_FILE
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.evaluation.config import JudgeTasksConfig
@@ -28,7 +29,7 @@ def main(context: RunContext[JudgeTasksConfig]) -> dict[str, Any]:
     rows = context.read_input("tasks", JUDGE_TASKS)
     if not rows:
         raise UserError("inputs/tasks: has no tasks; add at least one")
-    judge = Judge(options.judge)
+    judge = Judge(options.judge, report_to=context.path / JUDGE_FILE)
     groups = [row["responses"] for row in rows]
 
     def tell(done: int, total: int) -> None:

@@ -2,14 +2,23 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from policy_training.training.rewards.judging import Comparison, Judge, Judged, both_orders, require_a_verdict
+from policy_training.training.rewards.judging import (
+    Comparison,
+    Judge,
+    Judged,
+    both_orders,
+    require_a_verdict,
+    totals_of,
+)
 from policy_training.training.servers.requests import Usage
 
 Key = tuple[str, int, int, int]
+SECONDS_BETWEEN_REPORTS = 10.0  # each counts all verdicts
 
 
 def _key(items: Sequence[str], one: Comparison) -> Key:
@@ -66,26 +75,40 @@ def judge_missing(
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Asks for what is not kept yet of every pair of each item's answers in both orders; `items` are names that a run
-    started again has as well.
+    started again has as well. The judge's totals become those of all that is kept.
     """
     asked = both_orders([len(group) for group in groups], judge.options.repeats)
     missing = [one for one in asked if _key(items, one) not in kept.verdicts]
 
+    def tell() -> None:
+        judge.totals = totals_of(kept.verdicts)
+        judge.write_report()
+
+    told_at = time.monotonic()
+
     def keep(one: Comparison, judged: Judged) -> None:
+        nonlocal told_at
         kept.add(_key(items, one), judged)
         on_progress(len(kept.verdicts), len(asked))
+        if time.monotonic() - told_at > SECONDS_BETWEEN_REPORTS:
+            tell()
+            told_at = time.monotonic()
 
-    judge.server.ask_all(
-        missing,
-        lambda one: judge.compare(
-            conversations[one.prompt],
-            groups[one.prompt][one.first],
-            groups[one.prompt][one.second],
-            seed=f"{one.repeat}",
-        ),
-        on_answer=keep,
-        check=check,
-    )
+    try:
+        judge.server.ask_all(
+            missing,
+            lambda one: judge.compare(
+                conversations[one.prompt],
+                groups[one.prompt][one.first],
+                groups[one.prompt][one.second],
+                seed=f"{one.repeat}",
+            ),
+            on_answer=keep,
+            check=check,
+        )
+    finally:  # all that was ever answered is paid for
+        if missing or not judge.totals.comparisons:
+            tell()
 
 
 def judge_all(

@@ -60,7 +60,8 @@ from policy_training.training.ppo.reports import (
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
 from policy_training.training.ppo.step_rollouts import step_rollouts
-from policy_training.training.rewards.sources import load_scorer, models_by_role, scorer_state
+from policy_training.training.rewards.function_calls import require_functions
+from policy_training.training.rewards.sources import judge_metrics, load_scorer, models_by_role, scorer_state
 from policy_training.training.rollouts.rewards import KLController, RunningMoments, compute_token_rewards
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
@@ -143,6 +144,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         step += 1
         context.require_current()
         metrics, rollouts = gradient_step(state, step)
+        metrics |= judge_metrics(state.scorer)
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0:
             metrics |= evaluate_step(state)
@@ -183,6 +185,8 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
     config = context.options
     distributed = DistributedContext.start(config.runtime)
     train_rows, heldout_rows = read_prompts(context)
+    watched = (heldout_rows or train_rows)[: config.evaluation.max_examples]
+    require_functions(config.rewards.functions, [*train_rows, *watched], distributed)
     tokenizer = load_tokenizer(config.policy.source)
     policy, reference, load_model = load_models(config.policy, config.reference, tokenizer)
     scorer = load_scorer(
@@ -233,11 +237,7 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
         reference=FrozenModel(reference, config.runtime, distributed.device),
         scorer=scorer,
         train_prompts=train_prompts,
-        evaluation_prompts=tokenize_prompts(
-            (heldout_rows or train_rows)[: config.evaluation.max_examples],
-            tokenizer,
-            config.batch.max_prompt_tokens,
-        ),
+        evaluation_prompts=tokenize_prompts(watched, tokenizer, config.batch.max_prompt_tokens),
         evaluation_split="heldout" if heldout_rows else "train",
         layout=layout,
         layout_reason=layout_reason,

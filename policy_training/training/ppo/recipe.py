@@ -38,7 +38,7 @@ from policy_training.training.ppo.update import (
     measure_kl,
     ppo_update,
 )
-from policy_training.training.rewards.sources import scorer_state
+from policy_training.training.rewards.sources import judge_metrics, scorer_state
 from policy_training.training.rollouts.rollouts import Rollout, cut_notes
 
 
@@ -92,6 +92,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         step += 1
         context.require_current()
         metrics, rollouts = ppo_step(state, step)
+        metrics |= judge_metrics(state.scorer)
         interval = config.evaluation.evaluate_every_steps
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
             metrics |= evaluate_step(state)

@@ -26,6 +26,7 @@ from policy_training.training.ppo.ptx import PtxMix, read_ptx_mix
 from policy_training.training.ppo.shared_base import SharedBase, base_of, load_policy_on, load_reference_on
 from policy_training.training.ppo.shared_trunk import SharedCritic, attach_value_head
 from policy_training.training.ppo.weight_average import WeightAverage
+from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import load_scorer, models_by_role
 from policy_training.training.rollouts.rewards import KLController, RunningMoments
 from policy_training.training.rollouts.rollouts import (
@@ -91,6 +92,8 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     config = context.options
     distributed = DistributedContext.start(config.runtime)
     train_rows, heldout_rows = read_prompts(context)
+    watched = (heldout_rows or train_rows)[: config.evaluation.max_examples]
+    require_functions(config.rewards.functions, [*train_rows, *watched], distributed)
     tokenizer = load_tokenizer(config.policy.source)
     base = base_of(config.policy, tokenizer)
     policy = load_policy_on(base, config.policy.source, tokenizer)
@@ -125,11 +128,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
     context.set_status(notes=cut_notes(train_prompts, config.batch.max_prompt_tokens))
     scorer.choose_layout(train_prompts, config.rollout.samples_per_prompt)
-    evaluation_prompts = tokenize_prompts(
-        (heldout_rows or train_rows)[: config.evaluation.max_examples],
-        tokenizer,
-        config.batch.max_prompt_tokens,
-    )
+    evaluation_prompts = tokenize_prompts(watched, tokenizer, config.batch.max_prompt_tokens)
     layout, layout_reason = choose_layout(
         policy,
         self_check_examples(train_prompts, config.rollout.samples_per_prompt),

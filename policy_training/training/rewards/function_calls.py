@@ -7,11 +7,13 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from learning.distributed import DistributedContext
 from learning.interface.options import UserError
 from policy_training.training.reward_config import BUILT_IN_FUNCTIONS, RewardFunctionPart
+from policy_training.training.rewards.prompt_records import REFERENCE_COLUMNS, lacks, record_of_row
 from policy_training.training.rollouts.step_rewards import CharacterReward
 
 ALLOWED_VARIABLE = "ROUNDTABLE_REWARD_FUNCTIONS"  # dotted names with commas between them
@@ -39,23 +41,40 @@ class RewardFunction:
         self.part = part
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
+        self._takes_records = False
 
-    def __call__(self, prompts: Sequence[list[dict[str, str]]], responses: Sequence[str]) -> list[Reward]:
-        """The reward of each response, or those of its steps. Raises UserError, naming the function, for whatever goes
-        wrong in it.
-        """
+    def start(self) -> dict[str, Any]:
+        """What it says of itself: whether it takes `records`, and what it `needs` of them. Raises UserError."""
         ends_at = time.monotonic() + self.part.time_limit_seconds
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", HOST, self.part.function],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # The trainer's group is asked to stop, and the step that it then finishes needs rewards. Without the
+            # trainer it ends with its stdin.
+            process_group=0,
+        )
+        said = self._answer(ends_at)
+        self._takes_records = bool(said["records"])
+        return said
+
+    def __call__(
+        self,
+        prompts: Sequence[list[dict[str, str]]],
+        responses: Sequence[str],
+        records: Sequence[Mapping[str, Any]] = (),
+    ) -> list[Reward]:
+        """The reward of each response, or those of its steps. Raises UserError, naming the function, for whatever goes
+        wrong in it. `records` of the prompts, as many, are for a function that takes them.
+        """
         if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", HOST, self.part.function],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                # The trainer's group is asked to stop, and the step that it then finishes needs rewards. Without the
-                # trainer it ends with its stdin.
-                process_group=0,
-            )
-            self._answer(ends_at)
-        request = json.dumps({"prompts": list(prompts), "responses": list(responses)}).encode() + b"\n"
+            self.start()
+        assert self._process is not None
+        ends_at = time.monotonic() + self.part.time_limit_seconds
+        asked: dict[str, Any] = {"prompts": list(prompts), "responses": list(responses)}
+        if self._takes_records:
+            asked["records"] = list(records)
+        request = json.dumps(asked).encode() + b"\n"
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(request)
@@ -115,3 +134,41 @@ class RewardFunction:
     def _refused(self, what: str) -> UserError:
         self.close()
         return UserError(f"the reward function {self.part.function}: {what}")
+
+
+def require_functions(
+    parts: Sequence[RewardFunctionPart],
+    rows: Iterable[Mapping[str, Any]],
+    distributed: DistributedContext,
+) -> None:
+    """Every function can be called, and finds what it needs with each of the prompts `rows`: asked before models are
+    loaded. Rank 0 asks, and all ranks raise UserError together.
+    """
+    failure = ""
+    if parts and distributed.is_main:
+        try:
+            records = [record_of_row(row) for row in rows]
+            for part in parts:
+                _require_function(part, records)
+        except UserError as error:
+            failure = str(error)
+    if failure := distributed.broadcast_object(failure):
+        raise UserError(failure)
+
+
+def _require_function(part: RewardFunctionPart, records: Sequence[Mapping[str, Any]]) -> None:
+    function = RewardFunction(part)
+    try:
+        needed = function.start()["needs"]
+    finally:
+        function.close()
+    for name in needed:
+        missing = [record["prompt_id"] for record in records if lacks(record, name)]
+        if missing:
+            what = f"reference answer (one of the columns {', '.join(REFERENCE_COLUMNS)})"
+            what = what if name == "reference" else f"{name!r}"
+            others = f", and neither have {len(missing) - 1} others" if len(missing) > 1 else ""
+            raise UserError(
+                f"the reward function {part.function}: the prompt {missing[0]!r} has no {what}{others}; leave such "
+                "prompts out of the prompt set, or the function out of the rewards"
+            )

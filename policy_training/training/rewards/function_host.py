@@ -2,11 +2,13 @@
 
     python -m policy_training.training.rewards.function_host package.module.function
 
-Speaks JSON lines: {"ready": true} or {"error": ...} at the start; then for each line {"prompts", "responses"} one line
-{"rewards": [...]} or {"error": ...}. What the function prints goes to stderr. Imports nothing heavy itself.
+Speaks JSON lines: {"ready": true, "records": ..., "needs": [...]} or {"error": ...} at the start; then for each line
+{"prompts", "responses", "records"} one line {"rewards": [...]} or {"error": ...}. `records` at the start: whether the
+function takes them (functions.py). What the function prints goes to stderr. Imports nothing heavy itself.
 """
 
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -21,6 +23,19 @@ def load_function(dotted: str) -> Callable[..., Any]:
     if not callable(function):
         raise TypeError(f"{dotted} is a {type(function).__name__}, not a function")
     return function
+
+
+def takes_records(function: Callable[..., Any]) -> bool:
+    """Whether its third parameter is for the prompts' records: it is called so, or has no default."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # written in C
+        return False
+    third = parameters[2] if len(parameters) > 2 else None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if third is None or third.kind not in positional:
+        return False
+    return third.name == "records" or third.default is inspect.Parameter.empty
 
 
 def plain(reward: Any) -> float | list[tuple[int, float]]:
@@ -45,14 +60,17 @@ def main(dotted: str) -> None:
 
     try:
         function = load_function(dotted)
+        needs = [str(name) for name in getattr(function, "needs", ())]
     except Exception as error:
         answer({"error": f"it cannot be imported ({describe(error)})"})
         return
-    answer({"ready": True})
+    with_records = takes_records(function)
+    answer({"ready": True, "records": with_records, "needs": needs})
     for line in sys.stdin:
         asked = json.loads(line)
+        given = [asked["prompts"], asked["responses"]] + ([asked["records"]] if with_records else [])
         try:
-            rewards = [plain(value) for value in function(asked["prompts"], asked["responses"])]
+            rewards = [plain(value) for value in function(*given)]
             answer({"rewards": rewards})
         except Exception as error:
             answer({"error": f"it failed ({describe(error)})"})

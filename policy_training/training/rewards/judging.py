@@ -10,18 +10,21 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from learning.checkpoints import DataclassState
+from learning.interface.atomic_files import write_json_atomically
 from learning.interface.messages import without_nulls
 from learning.interface.options import UserError
 from policy_training.training.judge_config import TEMPLATE_VERSION, JudgeOptions
 from policy_training.training.servers.requests import Malformed, ModelServer, Usage
 
 Verdict = Literal["A", "B", "TIE"]
+Item = TypeVar("Item", bound=Hashable)  # what the answers that are compared are to
 INSTRUCTIONS = """You compare two answers, A and B, to the same conversation.
 
 Question: {criterion}
@@ -69,6 +72,10 @@ class JudgeTotals(DataclassState):
     prompt_tokens: int = 0
     reply_tokens: int = 0
 
+    def add(self, other: "JudgeTotals") -> None:
+        for name, value in other.state_dict().items():
+            setattr(self, name, getattr(self, name) + value)
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedAnswers:
@@ -109,12 +116,21 @@ def read_verdict(reply: str) -> Verdict | None:
 
 
 class Judge:
-    """Raises UserError where the server is not one that the environment names."""
+    """Raises UserError where the server is not one that the environment names. `report_to`: the file of a run in which
+    `report` stands as it is so far, so that what a run took can be read however it ends.
+    """
 
-    def __init__(self, options: JudgeOptions, environment: Mapping[str, str] | None = None) -> None:
-        self.options = options
+    def __init__(
+        self,
+        options: JudgeOptions,
+        environment: Mapping[str, str] | None = None,
+        *,
+        report_to: Path | None = None,
+    ) -> None:
+        self.options, self.report_to = options, report_to
         self.server = ModelServer(options.server, environment)
         self.totals = JudgeTotals()
+        self.newest = JudgeTotals()  # of the newest call of judge_groups
 
     def close(self) -> None:
         self.server.close()
@@ -129,18 +145,24 @@ class Judge:
         """Every pair of a prompt's answers, in both orders. Raises UserError where no reply at all was understood."""
         asked = both_orders([len(group) for group in groups], self.options.repeats)
         judged: dict[Comparison, Judged] = {}
-        self.server.ask_all(
-            asked,
-            lambda one: self.compare(
-                conversations[one.prompt],
-                groups[one.prompt][one.first],
-                groups[one.prompt][one.second],
-                seed=f"{one.repeat}",
-            ),
-            on_answer=lambda one, answer: judged.__setitem__(one, answer),
-            check=check,
-        )
-        self.count(judged)
+        try:
+            self.server.ask_all(
+                asked,
+                lambda one: self.compare(
+                    conversations[one.prompt],
+                    groups[one.prompt][one.first],
+                    groups[one.prompt][one.second],
+                    seed=f"{one.repeat}",
+                ),
+                on_answer=lambda one, answer: judged.__setitem__(one, answer),
+                check=check,
+            )
+        finally:  # what was answered is paid for, whatever comes after it
+            self.newest = totals_of(
+                {(one.prompt, one.first, one.second, one.repeat): found for one, found in judged.items()}
+            )
+            self.totals.add(self.newest)
+            self.write_report()
         require_a_verdict(self.options, judged.values())
         return rewards_of(judged, [len(group) for group in groups])
 
@@ -170,42 +192,63 @@ class Judge:
                 break
         return Judged(verdict=verdict, usage=usage, requests=requests, seconds=time.perf_counter() - started)
 
-    def count(self, judged: Mapping[Comparison, Judged]) -> None:
-        """Adds both orders of every pair to the totals."""
-        totals = self.totals
-        for one, found in judged.items():
-            totals.comparisons += 1
-            totals.ties += found.verdict == "TIE"
-            totals.not_understood += found.verdict is None
-            totals.requests += found.requests
-            totals.prompt_tokens += found.usage.prompt_tokens
-            totals.reply_tokens += found.usage.completion_tokens
-            if one.first < one.second:
-                other = judged[
-                    Comparison(prompt=one.prompt, first=one.second, second=one.first, repeat=one.repeat)
-                ]
-                if found.verdict is not None and other.verdict is not None:
-                    totals.pairs_in_both_orders += 1
-                    totals.pairs_that_follow_the_order += worth_of(found.verdict) != -worth_of(other.verdict)
-
     def report(self) -> dict[str, Any]:
-        """For result.json."""
+        """For result.json, and for `report_to`."""
         totals, options = self.totals, self.options
-        cost = totals.prompt_tokens * options.price_prompt + totals.reply_tokens * options.price_reply
-        understood = totals.comparisons - totals.not_understood
         return {
             "server": options.server.name,
             "model": options.server.model,
             "template_version": TEMPLATE_VERSION,
             **totals.state_dict(),
-            "tie_rate": totals.ties / understood if understood else None,
-            "order_rate": (
-                totals.pairs_that_follow_the_order / totals.pairs_in_both_orders
-                if totals.pairs_in_both_orders
-                else None
-            ),
-            "cost": cost / 1e6,
+            "tie_rate": _share(totals.ties, totals.comparisons - totals.not_understood),
+            "order_rate": _share(totals.pairs_that_follow_the_order, totals.pairs_in_both_orders),
+            "cost": self.cost(),
         }
+
+    def cost(self) -> float:
+        """So far, in the currency of the prices."""
+        totals, options = self.totals, self.options
+        return (totals.prompt_tokens * options.price_prompt + totals.reply_tokens * options.price_reply) / 1e6
+
+    def write_report(self) -> None:
+        if self.report_to is not None:
+            write_json_atomically(self.report_to, self.report())
+
+    def step_metrics(self) -> dict[str, float]:
+        """Shares of the newest call's comparisons that were understood: ties, and verdicts that stay when the answers
+        change places. What the run took until now: tokens, and their cost where there are prices.
+        """
+        newest, totals = self.newest, self.totals
+        found: dict[str, float | None] = {
+            "judge_ties": _share(newest.ties, newest.comparisons - newest.not_understood),
+            "judge_order_agreement": _share(
+                newest.pairs_in_both_orders - newest.pairs_that_follow_the_order, newest.pairs_in_both_orders
+            ),
+            "judge_tokens": totals.prompt_tokens + totals.reply_tokens,
+            "judge_cost": self.cost() if self.options.price_prompt or self.options.price_reply else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def totals_of(judged: Mapping[tuple[Item, int, int, int], Judged]) -> JudgeTotals:
+    """Of comparisons by (item, first answer, second answer, repeat); of a pair there may be one order alone."""
+    totals = JudgeTotals()
+    for (item, first, second, repeat), found in judged.items():
+        totals.comparisons += 1
+        totals.ties += found.verdict == "TIE"
+        totals.not_understood += found.verdict is None
+        totals.requests += found.requests
+        totals.prompt_tokens += found.usage.prompt_tokens
+        totals.reply_tokens += found.usage.completion_tokens
+        other = judged.get((item, second, first, repeat)) if first < second else None
+        if other is not None and found.verdict is not None and other.verdict is not None:
+            totals.pairs_in_both_orders += 1
+            totals.pairs_that_follow_the_order += worth_of(found.verdict) != -worth_of(other.verdict)
+    return totals
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def require_a_verdict(options: JudgeOptions, judged: Collection[Judged]) -> None:

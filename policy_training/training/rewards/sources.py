@@ -7,6 +7,7 @@ one that `reward_model_path` names), N responses in the order of the prompts and
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from learning.checkpoints import DataclassState, Stateful
 from learning.distributed import DistributedContext
 from learning.interface.options import UserError
+from learning.interface.run_directory import JUDGE_FILE
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
 from learning.micro_batch_size import resolve_micro_batch_tokens
 from learning.models.loading import load_reward_model
@@ -29,6 +31,7 @@ from policy_training.training.reward_config import (
 )
 from policy_training.training.rewards.function_calls import Reward, RewardFunction
 from policy_training.training.rewards.judging import Judge, JudgedAnswers
+from policy_training.training.rewards.prompt_records import record_of
 from policy_training.training.rollouts.rollouts import (
     InferenceModel,
     Prompt,
@@ -121,6 +124,7 @@ class CombinedScorer(RolloutScorer):
         runtime: RuntimeOptions,
         distributed: DistributedContext,
         load_model: Callable[[ModelSource, Any], Any] = load_reward_model,
+        judge_report_to: Path | None = None,
     ) -> None:
         shared: dict[str, Any] = {
             "policy_batch": policy_batch,
@@ -143,7 +147,7 @@ class CombinedScorer(RolloutScorer):
         self.scales = ModelScales()
         self.judge: Judge | None = None
         if options.judge.server.name and distributed.is_main:  # it alone asks
-            self.judge = Judge(options.judge)
+            self.judge = Judge(options.judge, report_to=judge_report_to)
 
     @property
     def further_scorers(self) -> Mapping[str, RolloutScorer]:
@@ -230,9 +234,9 @@ class CombinedScorer(RolloutScorer):
         found: list[Reward] | str = []
         if self.distributed.is_main:
             texts = [decode_response(self.policy_tokenizer, r.token_ids) for group in groups for r in group]
-            messages = [p.messages for p, group in zip(prompts, groups, strict=True) for _ in group]
+            asked = [prompt for prompt, group in zip(prompts, groups, strict=True) for _ in group]
             try:
-                found = function(messages, texts)
+                found = function([p.messages for p in asked], texts, [record_of(p) for p in asked])
             except UserError as error:
                 found = str(error)
         found = self.distributed.broadcast_object(found)
@@ -287,7 +291,9 @@ def load_scorer(
     if options.is_single:
         scorer = RolloutScorer(path, policy_tokenizer, **shared)
     else:
-        scorer = CombinedScorer(path, policy_tokenizer, options, **shared)
+        scorer = CombinedScorer(
+            path, policy_tokenizer, options, judge_report_to=context.path / JUDGE_FILE, **shared
+        )
     models = {"reward_model_batch": scorer.reward_model} | {
         f"rewards.models.{name}": further.reward_model for name, further in scorer.further_scorers.items()
     }
@@ -341,6 +347,12 @@ def scorer_state(scorer: RolloutScorer) -> dict[str, Stateful]:
     if scorer.judge is None:
         return {"model_scales": scorer.scales}
     return {"model_scales": scorer.scales, "judge": scorer.judge.totals}
+
+
+def judge_metrics(scorer: RolloutScorer) -> dict[str, float]:
+    """Of a step, on the rank that asks the judge; nothing on others, and without a judge."""
+    judge = scorer.judge if isinstance(scorer, CombinedScorer) else None
+    return judge.step_metrics() if judge is not None else {}
 
 
 def scorer_report(scorer: RolloutScorer, judge: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Prompt:
     token_ids: list[int]
     is_cut: bool = False  # longer than the limit: its earliest turns were left out
     tags: tuple[str, ...] = ()
+    source_id: str | None = None
+    metadata: str | None = None  # JSON text: the further columns of its file
 
     @property
     def text(self) -> str:
@@ -62,11 +64,7 @@ class Rollout:
     @property
     def end_score(self) -> float:
         """What of the score stands at the response's end."""
-        return (
-            self.score - math.fsum(reward for _, reward in self.step_rewards)
-            if self.step_rewards
-            else self.score
-        )
+        return self.score - math.fsum(reward for _, reward in self.step_rewards)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +148,8 @@ def tokenize_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens:
                 token_ids=token_ids,
                 is_cut=is_cut,
                 tags=tuple(row.get("tags") or ()),
+                source_id=row.get("source_id"),
+                metadata=row.get("metadata"),
             )
         )
     return prompts

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
 from policy_training.training.evaluation import benchmark
+from policy_training.training.evaluation.answer_patterns import AnswerPattern, is_right_answer
 from policy_training.training.evaluation.config import BenchmarkConfig
 from policy_training.training.evaluation.figures import (
     choice_figures,
@@ -67,6 +68,39 @@ def test_exact_match_reads_words_of_any_script_and_signs_as_they_are():
     assert is_exact(" + ", ["+"]) and not is_exact("-", ["+"])
 
 
+def test_an_answer_pattern_reads_the_last_answer_and_numbers_by_their_value():
+    gsm8k = AnswerPattern(r"#### *(-?[0-9.,]+)", task="sums")  # its answers end so
+    texts = ["3 + 4 = 7\n#### 7", "#### 8\nNo: #### 1,234.0", "It is 7.", "#### -3"]
+    found = [gsm8k.answer_in(text) for text in texts]
+    assert found == ["7", "1,234.0", None, "-3"]
+    answers = [["7", "seven"], ["1234"], ["7"], ["3"]]
+    right = [is_right_answer(one, own) for one, own in zip(found, answers, strict=True)]
+    assert right == [True, True, False, False]
+    words = AnswerPattern(r"(?i)answer: (.*)", task="capitals")
+    assert is_right_answer(words.answer_in("ANSWER:  Paris.\n"), ["paris"])
+    figures = generation_figures(texts, answers, right=right, found=[one is not None for one in found])
+    assert (figures["exact_match"]["value"], figures["answer_found"]["value"]) == (0.5, 0.75)
+
+
+def test_an_answer_pattern_that_would_take_for_ever_is_ended():
+    slow = AnswerPattern(r"^((?:a|aa)+)$", task="slow", seconds_a_text=0.01)
+    for _ in range(20):
+        assert slow.answer_in("a" * 200 + "b") is None
+    assert slow.timeouts == 20
+    with pytest.raises(
+        UserError, match="answer_pattern of the task 'slow' took longer than 0.01 s on 21 texts"
+    ):
+        slow.answer_in("a" * 200 + "b")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"), [("a(", "cannot be read"), ("(a)(b)", "has 2 groups"), ("a", "has 0")]
+)
+def test_an_answer_pattern_has_one_group(pattern, said):
+    with pytest.raises(UserError, match=f"inputs/items: the answer_pattern of the task 't' {said}"):
+        AnswerPattern(pattern, task="t")
+
+
 def test_rouge_by_hand():
     """Lin 2004. the cat sat / the cat sat down: unigrams 3 of 3 and of 4, bigrams 2 of 2 and of 3, longest common
     sequence 3. Umlauts count; of two answers the closer one does.
@@ -87,6 +121,8 @@ def test_the_command_measures_what_plain_transformers_says(tmp_path, policy_path
         item(prompt=question("owl", 1), choices=None, answers=["An owl."], is_example=True),
         *(item(prompt=question("fox", n), choices=choices, answers=["It is a fox."]) for n in range(2)),
         item("free", "generation", prompt=question("bear", 3), answers=["a bear"]),
+        # Whatever it says, its answer is the empty text at its end.
+        item("end", "generation", prompt=question("bear", 3), answers=["+"], answer_pattern=r"()\Z"),
     ]
     config = BenchmarkConfig(policy=ModelSource(path=str(policy_path)), batch=BATCH, few_shot=0)
     run = create_run(tmp_path / "run", "benchmark", config, items=rows)
@@ -94,6 +130,7 @@ def test_the_command_measures_what_plain_transformers_says(tmp_path, policy_path
     tasks = run.result()["tasks"]
     assert [(name, own["kind"], own["items"], own["examples"]) for name, own in tasks.items()] == [
         ("texts", "perplexity", 2, 0), ("animals", "choice", 2, 0), ("free", "generation", 1, 0),
+        ("end", "generation", 1, 0),
     ]  # fmt: skip
 
     model, tokenizer = (
@@ -142,6 +179,9 @@ def test_the_command_measures_what_plain_transformers_says(tmp_path, policy_path
     expected = tokenizer.decode(said[0, context["input_ids"].shape[1] :], skip_special_tokens=True)
     [sample] = [row for row in run.samples(20) if row["task"] == "free"]
     assert sample["said"] == expected and sample["right"] == "no"
+    assert "answer_found" not in tasks["free"]["figures"]
+    assert tasks["end"]["figures"]["answer_found"]["value"] == 1.0
+    assert tasks["end"]["figures"]["exact_match"]["value"] == 0.0
 
 
 def test_examples_stand_before_the_prompt_and_what_does_not_fit_is_said(tmp_path, policy_path):

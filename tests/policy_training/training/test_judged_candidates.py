@@ -125,11 +125,13 @@ def test_a_run_that_was_ended_while_it_judged_asks_for_the_other_verdicts_alone(
         first = compared_texts(server, {row["prompt_id"]: row["messages"][-1]["content"] for row in rows})
     kept = (run.path / "candidates" / "verdicts.jsonl").read_text().splitlines()
     assert len(kept) == 9 < sum(first.values())
+    assert (run.judge()["comparisons"], run.judge()["reply_tokens"]) == (9, 90)
     with serving(longer_wins) as server:
         for name, value in environment_for(server.address).items():
             monkeypatch.setenv(name, value)
         result = in_process(best_of_n, BestOfNConfig, run)
         assert len(server.requests) == result["rewards"]["judge"]["comparisons"] - 9
+    assert run.judge() == result["rewards"]["judge"]
 
 
 def test_a_judge_without_a_verdict_ends_the_run(tmp_path, policy_path, reward_model_path, monkeypatch):

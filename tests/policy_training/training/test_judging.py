@@ -6,15 +6,19 @@ import re
 import pytest
 
 from learning.interface.options import UserError
-from learning.interface.training_options import ModelSource
+from learning.interface.training_options import EvaluationOptions, ModelSource
 from policy_training.training.config import EvaluateConfig, SamplingOptions
 from policy_training.training.evaluation import evaluate
 from policy_training.training.judge_config import JudgeOptions
+from policy_training.training.policy_gradient import recipe as policy_gradient
+from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
+from policy_training.training.ppo.config import RolloutOptions
 from policy_training.training.reward_config import RewardSourcesOptions
 from policy_training.training.rewards.judging import Judge, messages_for, read_verdict
 from policy_training.training.server_config import ServerOptions
 from tests.policy_training.training.conftest import BATCH, create_run, in_process, prompt_rows
 from tests.policy_training.training.model_servers import environment_for, serving
+from tests.policy_training.training.test_policy_gradient import gradient_config
 
 PROMPT = [{"role": "user", "content": "What is a fox?"}]
 HOSTILE = [
@@ -122,6 +126,10 @@ def test_both_orders_repeated_make_the_rewards_and_a_judge_that_follows_the_orde
     assert (report["prompt_tokens"], report["reply_tokens"]) == (1200, 120)
     assert report["cost"] == pytest.approx((1200 * 3 + 120 * 15) / 1e6)
     assert "sk-1" not in str(report)
+    # Two of three pairs keep their verdict in the other order; each comparison takes 100 + 10 tokens.
+    assert found.step_metrics() == pytest.approx(
+        {"judge_ties": 0.0, "judge_order_agreement": 2 / 3, "judge_tokens": 1320, "judge_cost": 0.0054}
+    )
 
 
 def test_a_reply_without_a_verdict_is_asked_for_again_and_then_is_no_verdict_and_no_tie():
@@ -189,3 +197,48 @@ def test_an_evaluation_has_the_judges_part_beside_the_reward_models(
     assert samples and all("judge" in str(sample) for sample in samples)
     with pytest.raises(ValueError, match="set samples_per_prompt to at least 2"):
         config(1, judge=options())
+
+
+def test_steps_log_what_the_judge_said_and_took_and_a_run_that_ends_in_between_keeps_the_sum(
+    tmp_path, policy_path, reward_model_path, monkeypatch
+):
+    """A tie where the two texts have an even number of characters together, else whatever is first: a pair's verdict
+    stays in the other order where it is a tie. Two prompts of two answers are four comparisons a step.
+    """
+
+    def is_tie(body):
+        return sum(map(len, shown(body))) % 2 == 0
+
+    def judge(number, path, body):
+        if number < 10:
+            return verdict("TIE" if is_tie(body) else "A")
+        return 401, {}, b'{"error": "no more"}'
+
+    config = gradient_config(
+        policy_path,
+        reward_model_path,
+        rollout=RolloutOptions(
+            steps=3, prompts_per_step=2, samples_per_prompt=2, sampling=SamplingOptions(temperature=3.0)
+        ),
+        algorithm=PolicyGradientOptions(responses_per_minibatch=4),
+        evaluation=EvaluationOptions(max_examples=2, evaluate_every_steps=1, logged_samples=0),
+        rewards=RewardSourcesOptions(judge=options(weight=10.0, price_prompt=5.0)),
+    )
+    run = create_run(tmp_path / "run", "policy_gradient", config, prompts=prompt_rows(8))
+    with serving(judge) as server:
+        for name, value in environment_for(server.address).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(UserError, match="no more"):
+            in_process(policy_gradient, PolicyGradientConfig, run)
+    rows = run.metrics()[0]
+    assert [row["step"] for row in rows] == [1, 2]
+    for step, row in enumerate(rows):
+        ties = sum(is_tie(body) for _, body, _ in server.requests[4 * step : 4 * step + 4]) / 4
+        assert (row["judge_ties"], row["judge_order_agreement"]) == (ties, ties)
+        assert row["judge_tokens"] == 440 * (step + 1)
+        assert row["judge_cost"] == pytest.approx(400 * (step + 1) * 5e-6)
+        # Held-out prompts have one answer each, so that their reward has no part of the judge.
+        assert "score_judge" in row and not any(name.startswith("eval_score_judge") for name in row)
+    report = run.judge()
+    assert (report["comparisons"], report["requests"], report["prompt_tokens"]) == (10, 10, 1000)
+    assert report["cost"] == pytest.approx(0.005)

@@ -1,8 +1,11 @@
 """Several reward models and functions as one score, against formulas written out here in NumPy, and in real runs."""
 
 import dataclasses
+import json
 import math
+import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +22,20 @@ from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import train_tokenizer
+from policy_training.training.best_of_n import recipe as best_of_n
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.evaluation import evaluate
+from policy_training.training.policy_gradient import recipe as policy_gradient
 from policy_training.training.ppo import recipe as ppo
 from policy_training.training.ppo.config import PPOConfig, RewardOptions
 from policy_training.training.reward_config import (
+    EXACT_ANSWER,
     LENGTH_PENALTY,
     RewardFunctionPart,
     RewardModelPart,
     RewardSourcesOptions,
 )
+from policy_training.training.rewards.function_calls import ALLOWED_VARIABLE
 from policy_training.training.rewards.sources import (
     critic_scale,
     ensemble,
@@ -47,6 +54,8 @@ from tests.policy_training.training.conftest import (
     ppo_config,
     prompt_rows,
 )
+from tests.policy_training.training.test_best_of_n import config_of as best_of_n_config
+from tests.policy_training.training.test_policy_gradient import gradient_config
 from tests.policy_training.training.test_recipes import assert_same_run, interrupt
 
 EXACT = torch.float64
@@ -180,25 +189,39 @@ def direct(path: Path, responses, *, reads_ids: bool = False) -> np.ndarray:
     return np.array(found)
 
 
-def test_an_evaluation_by_two_models_of_two_tokenizers_and_a_function(
-    tmp_path, policy_path, reward_model_path, foreign_model_path
+def test_an_evaluation_by_two_models_of_two_tokenizers_and_functions(
+    tmp_path, policy_path, reward_model_path, foreign_model_path, monkeypatch
 ):
+    (tmp_path / "levels.py").write_text(
+        "def level(prompts, responses, records):\n"
+        "    return [record['metadata']['level'] * ('hard' in record['tags']) for record in records]\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setenv(ALLOWED_VARIABLE, "levels.level")
+    rows = [
+        row | {"metadata": json.dumps({"level": place}), "tags": ["hard"] if place % 2 else []}
+        for place, row in enumerate(prompt_rows(5))
+    ]
     rewards = RewardSourcesOptions(
         weight=2.0,
         models=(RewardModelPart(name="Harmless, round 1", path=str(foreign_model_path), weight=-0.5),),
-        functions=(RewardFunctionPart(function=LENGTH_PENALTY, weight=3.0),),
+        functions=(
+            RewardFunctionPart(function=LENGTH_PENALTY, weight=3.0),
+            RewardFunctionPart(function="levels.level", weight=10.0),
+        ),
     )
-    run, result, responses, scores = evaluation(
-        tmp_path, rewards, policy_path, reward_model_path, rows=prompt_rows(5)
-    )
+    run, result, responses, scores = evaluation(tmp_path, rewards, policy_path, reward_model_path, rows=rows)
     own, other = direct(reward_model_path, responses, reads_ids=True), direct(foreign_model_path, responses)
     penalty = np.array([-len(row["text"]) / 100 for row in responses])
-    assert scores == pytest.approx(2.0 * own - 0.5 * other + 3.0 * penalty, abs=1e-5)
+    # Of the prompts p0 to p4, p1 and p3 are hard: 1 and 3 for both answers of each.
+    levels = np.array([{"p1": 1.0, "p3": 3.0}.get(row["prompt_id"], 0.0) for row in responses])
+    assert scores == pytest.approx(2.0 * own - 0.5 * other + 3.0 * penalty + 10.0 * levels, abs=1e-5)
     assert result["parts"] == pytest.approx(
         {
             "reward_model": own.mean(),
             "Harmless_round_1": other.mean(),
             "length_penalty": penalty.mean(),
+            "level": 0.8,
         },
         abs=1e-5,
     )
@@ -209,11 +232,29 @@ def test_an_evaluation_by_two_models_of_two_tokenizers_and_a_function(
     means = np.array(list(by_prompt.values())).mean(axis=1)
     assert means.shape == (5,)
     assert result["score_standard_error"] == pytest.approx(means.std(ddof=1) / np.sqrt(5))
-    assert result["rewards"]["functions"] == [LENGTH_PENALTY]
+    assert result["rewards"]["functions"] == [LENGTH_PENALTY, "levels.level"]
     assert result["rewards"]["model_sha256s"]["Harmless_round_1"]["model.safetensors"]
     sample = run.samples(1)[0]
 
     assert {"score_reward_model", "score_length_penalty"} <= sample.keys()
+
+
+@pytest.mark.parametrize("recipe", ["ppo", "policy_gradient", "best_of_n", "evaluate"])
+def test_every_recipe_names_the_prompt_without_a_reference_answer_before_it_loads_models(tmp_path, recipe):
+    nowhere = tmp_path / "nowhere"
+    source = ModelSource(path=str(nowhere))
+    module, config = {
+        "ppo": (ppo, ppo_config(nowhere, nowhere)),
+        "policy_gradient": (policy_gradient, gradient_config(nowhere, nowhere)),
+        "best_of_n": (best_of_n, best_of_n_config(nowhere, nowhere)),
+        "evaluate": (evaluate, EvaluateConfig(policy=source, reward_model_path=str(nowhere))),
+    }[recipe]
+    rewards = RewardSourcesOptions(functions=(RewardFunctionPart(function=EXACT_ANSWER),))
+    rows = [row | {"metadata": json.dumps({"answer": "#### 4"})} for row in prompt_rows(9)]
+    del rows[6]["metadata"]
+    run = create_run(tmp_path / "run", recipe, dataclasses.replace(config, rewards=rewards), prompts=rows)
+    with pytest.raises(UserError, match=r"exact_answer: the prompt 'p6' has no reference answer"):
+        in_process(module, type(config), run)
 
 
 def test_normalized_models_are_measured_by_the_references_answers(
