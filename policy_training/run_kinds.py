@@ -349,6 +349,8 @@ ADOPT = RunKind(
     outputs=(Output(kind="policy", path="model"),),
     options=AdoptConfig,
 )
+# Those that train a policy step by step; their checkpoints are of one.
+TRAININGS = (PRETRAIN, SFT, PPO, DPO, POLICY_GRADIENT, BEST_OF_N)
 KINDS = (
     SFT,
     PRETRAIN,

@@ -9,10 +9,10 @@ from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
+from policy_training.checkpoints import require_training, start_of
 from policy_training.comparing.kind import COMPARE, REFERENCE, given_answers
 from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
-from policy_training.run_kinds import POLICY_GRADIENT, PPO
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from policy_training.training.judge_config import CHAT, JudgeOptions
 from policy_training.training.server_config import ServerOptions
@@ -135,13 +135,16 @@ def evaluate_along_run(
     evenly over the training. Raises ActionError.
     """
     _require_own(project, [run, reward_model, prompt_set])
-    if run.kind not in (PPO.name, POLICY_GRADIENT.name):
-        raise ActionError(
-            gettext("Checkpoints are evaluated of runs of PPO and of policy gradients."), code="wrong_kind"
-        )
-    start = Policy.objects.filter(project=project, pk=run.parameters.get("parent")).first()
+    require_training(run)
+    start = start_of(project, run).policy
     if start is None:
-        raise ActionError(gettext("The policy that the run started from is gone."), code="no_policy")
+        raise ActionError(
+            gettext(
+                "The run started from no policy of this project, with which its checkpoints could be compared: adopt "
+                "checkpoints as policies, and compare these."
+            ),
+            code="no_policy",
+        )
     found = sorted(checkpoints(run), key=lambda checkpoint: checkpoint.step)
     contestants = [
         Contestant(name=f"step {checkpoint.step}", checkpoint_path=str(checkpoint.path), step=checkpoint.step)

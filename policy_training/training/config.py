@@ -75,6 +75,8 @@ class LanguageModelDataOptions:
     max_length: int = 1024  # tokens of a packed sequence
     epochs: float = 1.0  # over the demonstrations, where texts are mixed in
     steps: int | None = None
+    # The checkpoint of each epoch's end stays, also when the run is done: to choose the best by a reward model's score.
+    keep_epoch_ends: bool = added_option(False, before=False)
     # Of SFT only. Every assistant turn of a demonstration is learned, not only the last.
     every_assistant_turn: bool = False
     texts_share: float = 0.0  # of the rows: pretraining texts, of which every token counts
@@ -218,6 +220,8 @@ class AdoptConfig:
 
     checkpoint_path: str  # the folder of a checkpoint
     policy: ModelSource  # what the run started from
+    # A folder, where that is a model from scratch: the tokenizer that its run trained.
+    tokenizer_path: str = added_option("", before="")
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
 

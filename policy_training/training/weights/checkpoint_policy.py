@@ -34,7 +34,7 @@ def load_checkpoint_policy(
         load_trained_state(model, weights)
     except RuntimeError as error:
         raise UserError(
-            f"{folder}: its weights are not those of a model like {start.path} ({str(error).splitlines()[0]})"
+            f"{folder}: its weights are not those of a model like {start.display_name} ({str(error).splitlines()[0]})"
         ) from error
     if average := state["state"].get("weight_average"):
         with torch.no_grad():

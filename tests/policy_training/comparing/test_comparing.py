@@ -305,7 +305,11 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     assert win_rate.line == "2.00,30.00 50.00,21.00 98.00,3.00"
     assert (reward.first, reward.last, kl.last) == ("0.50", "2.00", "1.50")
     assert "no run 999" in refused("evaluate_along", "kitchen", "999", *arguments)
-    other_kind = Run.objects.create(
-        project=project, kind="policy.sft", title="SFT", config={}, requested_by=max_, directory="sft"
-    )
-    assert "PPO" in refused("evaluate_along", "kitchen", str(other_kind.pk), *arguments)
+    Run.objects.filter(pk=training.pk).update(kind="policy.sft")
+    call_command("evaluate_along", "kitchen", str(training.pk), *arguments, stdout=StringIO())
+    assert Run.objects.latest("pk").config == spread.config
+    config = {"model": {"source": {"hub_id": "org/base"}}}
+    Run.objects.filter(pk=training.pk).update(parameters={"parent": None}, config=config)
+    assert "started from no policy" in refused("evaluate_along", "kitchen", str(training.pk), *arguments)
+    Run.objects.filter(pk=training.pk).update(kind="policy.sample")
+    assert "trains no policy" in refused("evaluate_along", "kitchen", str(training.pk), *arguments)

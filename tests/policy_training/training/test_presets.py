@@ -215,6 +215,7 @@ PUBLISHED_SUPERVISED = {
     "sft_instructgpt": {  # InstructGPT C.1
         "optimizer.schedule": "cosine",
         "data.epochs": 16,
+        "data.keep_epoch_ends": True,  # "best by reward model"
         "model.dropout": 0.2,
     },
 }
