@@ -8,8 +8,8 @@
         complete.json                       sizes, sha256, offsets of metrics and samples; written last
 
 A checkpoint is written under a temporary name, synced and renamed. The newest one that verifies counts. The
-last few, the best and those of the steps that the options or the recipe name are kept. No pickle, except DeepSpeed's shards
-after their sha256 matched.
+last few, the best and those of the steps that the options or the recipe name are kept. No pickle, except
+DeepSpeed's shards after their sha256 matched.
 """
 
 import hashlib

@@ -11,6 +11,7 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.checkpoints import require_training, start_of
 from policy_training.comparing.kind import COMPARE, REFERENCE, given_answers
+from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
@@ -31,14 +32,22 @@ REFERENCE_NAME = "the human reference"
 
 
 def comparison_config(
-    *, server: str = "", model: str = "", question: str = "", assignments: Sequence[str] = ()
+    *,
+    preset: str = "plain",
+    server: str = "",
+    model: str = "",
+    question: str = "",
+    assignments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """ComparePoliciesConfig as a mapping without its models; assignments as `--set` has them. Raises ActionError."""
+    chosen = EVALUATION_PRESETS[preset]
     plain = ComparePoliciesConfig(
         policy=ModelSource(path="(filled in)"),
         reward_model_path="(filled in)",
         others=(Contestant(name="(filled in)"),),
         judge=JudgeOptions(server=ServerOptions(protocol=CHAT.protocol)),
+        sampling=chosen.sampling,
+        batch=chosen.batch,
     )
     config = options_to_dict(plain)
     config["judge"]["server"] |= {"name": server, "model": model}

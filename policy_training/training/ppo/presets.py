@@ -13,7 +13,7 @@ from learning.interface.training_options import (
     LoraOptions,
     OptimizerOptions,
 )
-from policy_training.training.config import SampleOptions, SamplingOptions
+from policy_training.training.config import SamplingOptions
 from policy_training.training.ppo.config import (
     AlgorithmOptions,
     CriticOptions,
@@ -370,12 +370,3 @@ PPO_PRESETS: Mapping[str, PPOPreset] = {
         SECRETS_ENTROPY_BONUS,
     )
 }
-
-# How responses to compare policies by are drawn: one a prompt (Secrets of RLHF I, 6.1). Its length penalty of 1.2 has
-# no meaning for plain sampling. The repetition penalty counts the tokens written so far, not the prompt's.
-EVALUATION_SAMPLING = SampleOptions(
-    temperatures=(0.8,),  # 6.1
-    top_p=0.9,  # 6.1
-    repetition_penalty=1.1,  # 6.1
-    max_response_tokens=2048,  # 6.1; lower it to what the policy was trained to write
-)

@@ -3,7 +3,8 @@
     python -m policy_training.training.weights.adopt RUN_DIR
 
 Reads the checkpoint's folder (its files are verified) and what the run started from, which has the shape and the
-tokenizer; of a model from scratch the tokenizer is that of the run. Where the run averages its weights, the average is what becomes the policy, as at the run's end.
+tokenizer; of a model from scratch the tokenizer is that of the run. Where the run averages its weights, the average
+is what becomes the policy, as at the run's end.
 
 Writes model/ (the policy) and result.json.
 """

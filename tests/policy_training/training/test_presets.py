@@ -14,7 +14,7 @@ from policy_training.training.dpo.presets import DPO_PRESETS
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from policy_training.training.ppo.config import PPOConfig
-from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 
 HERE = ModelSource(path="/somewhere")
@@ -247,12 +247,6 @@ def test_a_ppo_preset_has_the_value_its_source_prints(preset, option, value):
 )
 def test_a_supervised_preset_has_the_value_its_source_prints(preset, option, value):
     assert at(options_to_dict(LANGUAGE_MODEL_PRESETS[preset].config(HERE)), option) == value
-
-
-def test_evaluation_samples_as_secrets_of_rlhf_does():
-    sampling = EVALUATION_SAMPLING  # Secrets 6.1
-    assert (sampling.temperatures, sampling.top_p, sampling.repetition_penalty) == ((0.8,), 0.9, 1.1)
-    assert (sampling.top_k, sampling.max_response_tokens) == (0, 2048)
 
 
 @pytest.mark.parametrize(
