@@ -198,7 +198,9 @@ class CompareForm(MeasuredForm):
 
 
 class AlongRunForm(MeasuredForm):
-    """Of a run that the address names."""
+    """Of a run that the address names; no critic leads its checkpoints."""
+
+    sections = [section for section in MeasuredForm.sections if section.path != "guidance"]
 
 
 def preview_comparison(form: MeasuredForm) -> dict[str, Any]:

@@ -134,6 +134,10 @@ class GuidanceOptions:
     )
     candidates: int = 10  # the most probable tokens, of which one is drawn; each costs the critic a token
 
+    @property
+    def leads(self) -> bool:
+        return bool(self.policy or self.path)
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.coefficient):
             raise ValueError(f"coefficient must be a number, found {self.coefficient}")
@@ -158,7 +162,7 @@ class SampleOptions(DecodingOptions):
                 "repetition_penalty_scope is 'response', and servers penalise the prompt's tokens too: set it to "
                 "'prompt_and_response', repetition_penalty to 1, or sample without a server"
             )
-        if self.server.name and (self.guidance.policy or self.guidance.path):
+        if self.server.name and self.guidance.leads:
             raise ValueError(
                 "guidance needs the policy's probabilities of every token: sample without a server"
             )
@@ -240,6 +244,8 @@ class EvaluateConfig:
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     logged_samples: int = 16  # texts written to samples.jsonl
     rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
+    # Of the policy's answers alone; the reference answers by itself.
+    guidance: GuidanceOptions = added_option(GuidanceOptions(), before=GuidanceOptions())
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
     def __post_init__(self) -> None:

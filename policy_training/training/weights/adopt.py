@@ -17,7 +17,7 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import AdoptConfig
-from policy_training.training.rollouts.rollouts import model_source_sha256s
+from policy_training.training.rollouts.model_sources import model_source_sha256s
 from policy_training.training.weights.checkpoint_policy import load_checkpoint_policy
 
 
