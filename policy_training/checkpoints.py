@@ -9,8 +9,10 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
-from policy_training.run_kinds import ADOPT, TRAININGS
+from policy_training.run_kinds import ADOPT, PPO, TRAININGS
 from policy_training.training.config import AdoptConfig
+from policy_training.training.ppo.config import CriticOptions
+from rewardmodel.models import RewardModel
 from runs.actions import queue_run
 from runs.adopting.checkpoints import find_checkpoint
 from runs.errors import BadRunConfig
@@ -73,8 +75,32 @@ def _trained_tokenizer(run: Run) -> str:
     return str(made.artifact.absolute_path)
 
 
+def _critic_start(project: Project, run: Run, start: ModelSource) -> ModelSource | None:
+    """What PPO's critic began as, which has its shape; None for other runs, and where its files are gone: the policy is
+    adopted all the same.
+    """
+    if run.kind != PPO.name:
+        return None
+    match (run.config.get("critic") or {}).get("init_from", CriticOptions().init_from):
+        case "reward_model":
+            model = RewardModel.objects.filter(project=project, pk=run.parameters.get("reward_model")).first()
+            if model is None or model.artifact.is_missing:
+                return None
+            return ModelSource(path=str(model.artifact.absolute_path))
+        case "reference" if (number := run.parameters.get("reference")) is not None:
+            reference = Policy.objects.filter(project=project, pk=number).first()
+            if reference is None or reference.artifact.is_missing:
+                return None
+            return ModelSource(path=str(reference.artifact.absolute_path))
+        case "policy" | "reference":  # without another one the reference is the start
+            return start
+    return None
+
+
 def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name: str) -> Run:
     """Queue the making of a policy from the run's checkpoint of this step. The run itself goes on as it was.
+
+    PPO's critic comes along where it has weights of its own.
 
     Raises ActionError for a run of another kind or project, and for a step without a checkpoint: a run keeps its last
     ones and, where alarms pause it, the best one; a run that is done keeps none unless the settings or its options say
@@ -89,7 +115,10 @@ def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name
     found = find_checkpoint(run, step)
     start = start_of(project, run)
     config = AdoptConfig(
-        checkpoint_path=str(found.path), policy=start.source, tokenizer_path=start.tokenizer_path
+        checkpoint_path=str(found.path),
+        policy=start.source,
+        tokenizer_path=start.tokenizer_path,
+        critic=_critic_start(project, run, start.source),
     )
     parameters: dict[str, Any] = {
         "name": name,

@@ -39,7 +39,8 @@ def critic_of(project: Project, policy_name: str) -> Artifact:
     if critic is None or critic.is_missing:
         raise ActionError(
             gettext(
-                "“%(name)s” has no critic: a run of PPO leaves one beside its policy. Name a policy that PPO made."
+                "“%(name)s” has no critic. A run of PPO leaves one beside its policy, and a checkpoint of it brings "
+                "one that has weights of its own (no LoRA, no head on the policy's trunk): name such a policy."
             )
             % {"name": policy_name},
             code="no_critic",

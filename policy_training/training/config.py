@@ -226,6 +226,8 @@ class AdoptConfig:
     policy: ModelSource  # what the run started from
     # A folder, where that is a model from scratch: the tokenizer that its run trained.
     tokenizer_path: str = added_option("", before="")
+    # A model of the shape of PPO's critic, which then becomes the policy's; null: the policy alone is adopted.
+    critic: ModelSource | None = added_option(None, before=None)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
 

@@ -17,6 +17,9 @@ from policy_training.run_kinds import ADOPT
 from runs.freeing import free_intermediates
 from runs.models import Artifact, Run
 from tests.policy_training.test_forms import same
+from tests.policy_training.training.conftest import reward_model_path  # noqa: F401
+from tests.rewardmodel.test_actions import judge  # noqa: F401
+from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
 from workspace.errors import ActionError
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
@@ -118,6 +121,29 @@ def test_other_runs_have_no_checkpoints_to_adopt(client, ppo_run, project, max_)
         adopt_checkpoint(actor=max_, project=project, run=ppo_run, step=20, name="early")
     client.force_login(max_)
     assert client.post(reverse("policies:adopt", args=["kitchen", 999_999]), {}).status_code == 404
+
+
+def test_a_critic_of_its_own_comes_along_where_its_start_is_still_there(
+    model, ppo_run, policy, project, max_  # noqa: F811
+):  # fmt: skip
+    def critic_of(init_from, **parameters):
+        ppo_run.config = {"critic": {"init_from": init_from}}
+        ppo_run.parameters = {"parent": policy.pk, "reward_model": model.pk} | parameters
+        ppo_run.save()
+        run = adopt_checkpoint(actor=max_, project=project, run=ppo_run, step=20, name="early")
+        return run.config["critic"] and run.config["critic"]["path"]
+
+    assert critic_of("reward_model") == model.artifact.path
+    Artifact.objects.filter(pk=model.artifact_id).update(path="gone")
+    assert critic_of("reward_model") is None
+    assert critic_of("policy") == critic_of("reference") == policy.artifact.path
+    assert critic_of("reference", reference=policy.pk + 1000) is None
+    assert critic_of("shared") is None
+    # A critic that is there is kept; a policy without one is no failure.
+    asked = ppo_run.path
+    assert [output.kind for output, _ in ADOPT.outputs_in(asked)] == ["policy"]
+    (asked / "critic").mkdir()
+    assert [output.kind for output, _ in ADOPT.outputs_in(asked)] == ["policy", "critic"]
 
 
 def test_a_start_that_is_no_policy_of_the_project_is_read_where_the_run_read_it(

@@ -171,6 +171,21 @@ PUBLISHED_PPO |= {
         "policy_loss.kl_penalty_coefficient": 1.0,
         "policy_loss.kl_penalty_target": 0.01,
     },
+    "a2c": {  # one step per sample, learned value, GAE, no ratio
+        "algorithm.clip_range": None,
+        "algorithm.ppo_epochs": 1,
+        "algorithm.responses_per_minibatch": 128,  # all responses of a step: one update
+        "rollout.prompts_per_step": 128,
+        "rollout.samples_per_prompt": 1,
+        "algorithm.gae_lambda": 0.9,
+        "critic.init_from": "reward_model",
+        "policy_loss.objective": "log_probability",
+    },
+    "adaptive_kl": {  # Ziegler's code
+        "reward.kl_coefficient": 0.15,
+        "reward.kl_target": 6.0,  # nats
+        "reward.kl_controller": "ziegler_code",
+    },
     "a2c_repeated": {
         "algorithm.clip_range": None,
         "algorithm.ppo_epochs": 4,  # ours
