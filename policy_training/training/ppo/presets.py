@@ -296,15 +296,15 @@ PPO_PENALTY = replace(
 A2C = replace(
     PPO_VANILLA,
     name="a2c",
-    source="A2C (Mnih et al. 2016) on responses: a learned value, GAE, no ratio; the rest is ppo_vanilla's",
+    source="A2C (Mnih et al. 2016), 4, on responses: a learned value, GAE, no ratio; the rest is ppo_vanilla's",
     algorithm=replace(
         PPO_VANILLA.algorithm,
         clip_range=None,  # there is no ratio
-        ppo_epochs=1,  # algorithm S3: each sample is learned from once
+        ppo_epochs=1,  # 4: each sample is learned from once
         # Ours: a whole step at once, for without a ratio an update has to be of the policy that sampled.
         responses_per_minibatch=128,
     ),
-    policy_loss=PolicyLossOptions(objective="log_probability"),  # algorithm S3
+    policy_loss=PolicyLossOptions(objective="log_probability"),  # 4
 )
 
 A2C_REPEATED = replace(
