@@ -8,8 +8,8 @@
         complete.json                       sizes, sha256, offsets of metrics and samples; written last
 
 A checkpoint is written under a temporary name, synced and renamed. The newest one that verifies counts. The
-last few, the best and those of the steps that the options name are kept. No pickle, except DeepSpeed's shards
-after their sha256 matched.
+last few, the best and those of the steps that the options or the recipe name are kept. No pickle, except
+DeepSpeed's shards after their sha256 matched.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import logging
 import os
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -66,6 +66,7 @@ class _CheckpointInfo:
     files: dict[str, dict[str, Any]]
     offsets: dict[str, int]
     options_sha256: str
+    stays: bool = False  # also when the run is done; earlier versions did not write it
 
 
 class Checkpoints:
@@ -79,14 +80,16 @@ class Checkpoints:
         engines: Mapping[str, Engine],
         state: Mapping[str, Stateful],
         rank_state: Mapping[str, Stateful] | None = None,
+        keep_steps: Collection[int] = (),
     ) -> None:
-        """`rank_state`: what each rank has of its own."""
+        """`rank_state`: what each rank has of its own. `keep_steps`: kept as those that the options name."""
         self._context = context
         self._distributed = distributed
         self._engines = dict(engines)
         self._state = dict(state)
         self._rank_state = dict(rank_state or {})
         self._runtime = context.options.runtime
+        self._keep_steps = {*self._runtime.keep_steps, *keep_steps}
         self._folder = context.path / "checkpoints"
 
     def resume(self) -> int:
@@ -156,7 +159,7 @@ class Checkpoints:
         the best checkpoint, which is kept.
         """
         stop = self._distributed.any(self._context.stop_requested) and not last
-        is_due = step % self._runtime.checkpoint_every_steps == 0 or step in self._runtime.keep_steps
+        is_due = step % self._runtime.checkpoint_every_steps == 0 or step in self._keep_steps
         if stop or last or is_due:
             self.save(step, score=score)
         if stop:
@@ -217,6 +220,7 @@ class Checkpoints:
             "files": files,
             "offsets": self._context.log_offsets(),
             "options_sha256": self._options_sha256(),
+            "stays": step in self._keep_steps,
         }
         write_json_atomically(folder / "complete.json", complete)
 
@@ -246,7 +250,7 @@ class Checkpoints:
         scored = [checkpoint for checkpoint in checkpoints if checkpoint.score is not None]
         if scored:
             kept.append(max(scored, key=lambda checkpoint: (checkpoint.score, checkpoint.step)))
-        kept += [checkpoint for checkpoint in checkpoints if checkpoint.step in self._runtime.keep_steps]
+        kept += [checkpoint for checkpoint in checkpoints if checkpoint.step in self._keep_steps]
         names = {checkpoint.folder.name for checkpoint in kept}
         for path in self._folder.glob("step-*"):
             if path.name not in names:

@@ -192,7 +192,9 @@ def sample_responses(
     """
     require_of_project(project, policy, *prompts)
     require_known_server(config.get("sampling", {}).get("server"))
-    config = with_critic(project, config)
+    sampling = config.get("sampling")
+    if isinstance(sampling, Mapping):
+        config = {**config, "sampling": with_critic(project, sampling)}
     n_prompts = len(prompts) if draws is None else sum(1 for own in draws if own)
     if n_prompts == 0:
         raise ActionError(gettext("There are no prompts to sample from."), code="no_prompts")
@@ -343,7 +345,7 @@ def evaluate_policy(
             % {"name": prompt_set.name},
             code="no_prompts",
         )
-    config, further = filled_in(project, config, reward_model)
+    config, further = filled_in(project, with_critic(project, config), reward_model)
     return queue_run(
         actor=actor,
         project=project,

@@ -1,12 +1,12 @@
-"""Named ways to draw the answers that a policy is measured by, each value with its source."""
+"""Named ways to draw answers, to measure policies by or to be judged, each value with its source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import BatchOptions, ModelSource
-from policy_training.training.config import EvaluateConfig, SamplingOptions
+from policy_training.training.config import DecodingOptions, EvaluateConfig, SampleOptions, SamplingOptions
 from policy_training.training.unread_options import EVALUATION_RULES
 from workspace.config_overrides import apply_overrides
 
@@ -17,6 +17,16 @@ class EvaluationPreset:
     source: str  # where to read about it
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
+
+    @property
+    def sample_options(self) -> SampleOptions:
+        """The same, as a sampling for annotation is asked for it."""
+        decoding = {option.name: getattr(self.sampling, option.name) for option in fields(DecodingOptions)}
+        return SampleOptions(
+            temperatures=(self.sampling.temperature,),
+            max_response_tokens=self.batch.max_response_tokens,
+            **decoding,
+        )
 
 
 PLAIN = EvaluationPreset(
@@ -33,7 +43,7 @@ SECRETS = EvaluationPreset(
         repetition_penalty=1.1,  # 6.1, on generated tokens only; its length penalty has no meaning for sampling
     ),
     batch=BatchOptions(
-        max_response_tokens=2048,  # 6.1
+        max_response_tokens=2048,  # 6.1; lower it to what the policy was trained to write
     ),
 )
 

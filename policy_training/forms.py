@@ -5,20 +5,18 @@ from typing import Any
 
 from django import forms
 from django.db.models import Case, When
-from django.utils.translation import gettext, gettext_lazy, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.datasets.forms import BatchesField
 from annotation.models import Batch, PromptSet
-from learning.interface.options import options_to_dict
-from learning.interface.training_options import ModelSource
 from learning.interface.unread_options import OF_TRAINING
 from learning.interface.vocabulary import PERSON
-from policy_training import evaluation_presets as evaluation_preset_module
-from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
+from policy_training.evaluation_choices import evaluation_choices
+from policy_training.evaluation_presets import evaluation_config
 from policy_training.models import Policy
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
-from policy_training.supervised.options import language_model_config, sample_config
+from policy_training.supervised.options import language_model_config, sample_config, whole_sample_config
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers
 from policy_training.training.config import EvaluateConfig, LanguageModelConfig, SampleConfig
@@ -210,14 +208,13 @@ class PoliciesField(forms.ModelMultipleChoiceField):
 class SampleForm(PresetForm):
     """Answers of policies to a set of prompts, which become a batch of tasks."""
 
-    presets = {
-        "plain": PresetChoice(
-            name="plain",
-            source=gettext_noop("one answer a prompt, drawn from the policy as it is"),
-            config=lambda: options_to_dict(SampleConfig(policy=ModelSource(path="(filled in)"))),
-            comments={},
-        )
-    }
+    presets = evaluation_choices(
+        whole_sample_config,
+        {
+            "sampling.temperature": "sampling.temperatures",
+            "batch.max_response_tokens": "sampling.max_response_tokens",
+        },
+    )
     initial_preset = "plain"
     sections = sections_of(SampleConfig, leave_out=("policy", "policy_name", "id_prefix", *OF_TRAINING))
     kinds = (SAMPLE.name,)
@@ -298,7 +295,7 @@ class SampleForm(PresetForm):
             "policies": list(values["policies"].order_by("pk")),
             "prompt_set": values["prompt_set"],
             "criterion": values["criterion"],
-            "config": sample_config(self.assignments()),
+            "config": sample_config(self.assignments(), preset=values["preset"]),
             "batch_name": values["batch_name"] or None,
             "prompts": values["prompts"],
             "overlap": values["overlap"],
@@ -309,21 +306,8 @@ class SampleForm(PresetForm):
         }
 
 
-def evaluation_presets() -> Mapping[str, PresetChoice]:
-    comments = preset_comments(evaluation_preset_module)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: evaluation_config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in EVALUATION_PRESETS.items()
-    }
-
-
 class EvaluatePolicyForm(RewardPartsFields, PresetForm):
-    presets = evaluation_presets()
+    presets = evaluation_choices(evaluation_config)
     initial_preset = "plain"
     sections = sections_of(EvaluateConfig, leave_out=("policy", *FIXED_REWARD_OPTIONS, *OF_TRAINING))
     kinds = (EVALUATE.name,)

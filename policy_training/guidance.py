@@ -6,22 +6,23 @@ from typing import Any
 from django.utils.translation import gettext
 
 from policy_training.models import Policy
+from policy_training.training.config import GuidanceOptions
 from runs.models import Artifact
 from workspace.errors import ActionError
 from workspace.models import Project
 
 
 def with_critic(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
-    """SampleConfig as a mapping, with the folder of the critic that its guidance names: that one and no other, whatever
-    path was asked for. Raises ActionError where the project has no such critic.
+    """Options with a `guidance` as a mapping (SampleOptions, EvaluateConfig, ComparePoliciesConfig), with the folder of
+    the critic that it names: that one and no other, whatever path was asked for. Raises ActionError where the project
+    has no such critic.
     """
-    sampling = config.get("sampling")
-    guidance = sampling.get("guidance") if isinstance(sampling, Mapping) else None
-    if not isinstance(sampling, Mapping) or not isinstance(guidance, Mapping):
+    guidance = config.get("guidance")
+    if not isinstance(guidance, Mapping):
         return dict(config)
     name = str(guidance.get("policy") or "")
     path = str(critic_of(project, name).absolute_path) if name else ""
-    return {**config, "sampling": {**sampling, "guidance": {**guidance, "path": path}}}
+    return {**config, "guidance": {**guidance, "path": path}}
 
 
 def critic_of(project: Project, policy_name: str) -> Artifact:
@@ -38,9 +39,29 @@ def critic_of(project: Project, policy_name: str) -> Artifact:
     if critic is None or critic.is_missing:
         raise ActionError(
             gettext(
-                "“%(name)s” has no critic: a run of PPO leaves one beside its policy. Name a policy that PPO made."
+                "“%(name)s” has no critic. A run of PPO leaves one beside its policy, and a checkpoint of it brings "
+                "one that has weights of its own (no LoRA, no head on the policy's trunk): name such a policy."
             )
             % {"name": policy_name},
             code="no_critic",
         )
     return critic
+
+
+def is_led(config: Mapping[str, Any]) -> bool:
+    guidance = config.get("guidance")
+    return isinstance(guidance, Mapping) and bool(guidance.get("policy"))
+
+
+def led_text(config: Mapping[str, Any]) -> str:
+    """Who leads by these options, for a page; empty where nobody does."""
+    if not is_led(config):
+        return ""
+    guidance = config["guidance"]
+    return gettext(
+        "led by the critic of “%(name)s” (coefficient %(coefficient)s, %(candidates)s candidates)"
+    ) % {
+        "name": guidance["policy"],
+        "coefficient": f"{guidance.get('coefficient', GuidanceOptions().coefficient):g}",
+        "candidates": guidance.get("candidates", GuidanceOptions().candidates),
+    }

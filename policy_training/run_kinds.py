@@ -346,9 +346,14 @@ ADOPT = RunKind(
     command="policy_training.training.weights.adopt",
     build_inputs=lambda run: {},
     save_result=_save_policy,
-    outputs=(Output(kind="policy", path="model"),),
+    outputs=(
+        Output(kind="policy", path="model"),
+        Output(kind="critic", path="critic", is_optional=True),
+    ),
     options=AdoptConfig,
 )
+# Those that train a policy step by step; their checkpoints are of one.
+TRAININGS = (PRETRAIN, SFT, PPO, DPO, POLICY_GRADIENT, BEST_OF_N)
 KINDS = (
     SFT,
     PRETRAIN,

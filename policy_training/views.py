@@ -71,7 +71,7 @@ def policies(request: ProjectRequest) -> HttpResponse:
 def policy(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_policy(request.project, pk)
     answered = TaskResponse.objects.filter(response__source=found.source, task__batch__visible=True)
-    evaluations = found.evaluations.select_related("reward_model", "reference").order_by("-pk")
+    evaluations = found.evaluations.select_related("reward_model", "reference", "produced_by").order_by("-pk")
     context = serving_context(found) | {
         "card": render_markdown(card_text(found)),
         "form": ModelDescriptionForm(model=found),

@@ -29,7 +29,7 @@ def require_named_rows(project: Project, plan: RoundPlan) -> None:
             % {"non_members": non_members[0]}
         )
     try:
-        with_critic(project, {"sampling": options_to_dict(plan.sampling.options)})
+        with_critic(project, options_to_dict(plan.sampling.options))
     except ActionError as error:
         raise RoundRefused(error.message, code=error.code) from error
 

@@ -10,10 +10,11 @@ from learning.interface.options import UserError, added_option, load_options, op
 from learning.interface.training_options import RuntimeOptions
 from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
+from policy_training.evaluation_presets import SECRETS
 from policy_training.mixtures.options import REPEAT, PromptMixture
 from policy_training.training.config import SampleOptions, SamplingOptions
 from policy_training.training.ppo.config import PPOConfig
-from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.unread_options import PPO_RULES
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
@@ -121,9 +122,7 @@ class HeadToHeadPlan:
 
     opponents: tuple[OpponentKind, ...] = (PREVIOUS_POLICY,)
     # How the answers are drawn, one a prompt, by all policies alike.
-    sampling: SamplingOptions = field(
-        default_factory=lambda: EVALUATION_SAMPLING.at(EVALUATION_SAMPLING.temperatures[0])
-    )
+    sampling: SamplingOptions = SECRETS.sampling
 
     def __post_init__(self) -> None:
         if len(set(self.opponents)) != len(self.opponents):

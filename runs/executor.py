@@ -293,7 +293,7 @@ class RunExecutor:
         try:
             result = self.directory.result() or {}
             with self._renewing_in_background():
-                digests = [(output, hash_path(self.run.path / output.path)) for output in self.kind.outputs]
+                digests = [(o, hash_path(path)) for o, path in self.kind.outputs_in(self.run.path)]
             if self._retry_database_write(lambda: save_result(self.run, self.kind, result, digests)):
                 self.run.refresh_from_db(fields=["state"])
                 free_intermediates(self.run)

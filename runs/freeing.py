@@ -1,5 +1,6 @@
 """What a run leaves on disk and nobody needs any more once its result is saved."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -35,16 +36,22 @@ def free_intermediates(run: Run) -> None:
 
 def intermediates(run: Run, folder: Path) -> list[Path]:
     """What the folder of a run that is done can do without: all but the checkpoints that its options name
-    (`runtime.keep_steps`).
+    (`runtime.keep_steps`), and those that say themselves that they stay (ends of epochs).
     """
     kept = (run.config.get("runtime") or {}).get("keep_steps") or ()
-    checkpoints = folder / "checkpoints"
-    if not kept or not checkpoints.is_dir():
-        return [folder / name for name in INTERMEDIATES if (folder / name).is_dir()]
-    # Named step-000200.f3 (learning.checkpoints).
+    names = {f"step-{step:06d}" for step in kept}  # step-000200.f3 (learning.checkpoints)
+    found = folder / "checkpoints"
+    checkpoints = sorted(path for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
     removable = [
-        path
-        for path in checkpoints.iterdir()
-        if path.is_dir() and path.name.partition(".")[0] not in {f"step-{step:06d}" for step in kept}
+        path for path in checkpoints if path.name.partition(".")[0] not in names and not _stays(path)
     ]
-    return [*sorted(removable), *(path for path in [folder / "shards"] if path.is_dir())]
+    if len(removable) == len(checkpoints):
+        return [folder / name for name in INTERMEDIATES if (folder / name).is_dir()]
+    return [*removable, *(path for path in [folder / "shards"] if path.is_dir())]
+
+
+def _stays(checkpoint: Path) -> bool:
+    try:
+        return json.loads((checkpoint / "complete.json").read_bytes()).get("stays") is True
+    except (OSError, ValueError, AttributeError):
+        return False  # not complete: nobody can use it

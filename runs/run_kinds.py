@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runs.models import Artifact, Run
@@ -28,6 +29,7 @@ class Output:
 
     kind: str  # of Artifact.Kind
     path: str  # relative to the run's directory
+    is_optional: bool = False  # a run may end without it
 
     def __post_init__(self) -> None:
         if self.kind not in Artifact.Kind.values:
@@ -57,6 +59,11 @@ class RunKind:
     options: type | None = None  # the command's config class: what it does not load is refused when queueing
     environment: tuple[str, ...] = ()  # names of further environment variables that the command may see
     max_attempts: int = 3  # a machine may fail twice; a third failure of the same run is not the machine's
+
+    def outputs_in(self, folder: Path) -> list[tuple[Output, Path]]:
+        """Those that a run has to leave in its folder, and the others that it has left."""
+        found = [(output, folder / output.path) for output in self.outputs]
+        return [(output, path) for output, path in found if not output.is_optional or path.exists()]
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9_.]{1,60}", self.name):

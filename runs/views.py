@@ -27,7 +27,8 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PAGE_LENGTH = 40
-WITH_CHECKPOINTS_TO_ADOPT = WITH_ROLLOUTS | {"rewardmodel.train"}
+POLICY_TRAININGS = WITH_ROLLOUTS | {"policy.pretrain", "policy.sft", "policy.dpo", "policy.best_of_n"}
+WITH_CHECKPOINTS_TO_ADOPT = POLICY_TRAININGS | {"rewardmodel.train"}
 ROLE_LABELS = {
     "policy": gettext_lazy("Policy"),
     "reference": gettext_lazy("Reference"),
@@ -93,7 +94,8 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "checkpoints": run_files.checkpoints(run) if run.kind in WITH_CHECKPOINTS_TO_ADOPT else [],
         "model_sizes": [(ROLE_LABELS.get(size.role, size.role), size) for size in sizes],
         "all_model_bytes": sum(size.bytes for size in sizes),
-        "is_policy_training": run.kind in WITH_ROLLOUTS,
+        "is_policy_training": run.kind in POLICY_TRAININGS,
+        "has_rollouts": run.kind in WITH_ROLLOUTS,
         "figures": reward_figures(run) if run.kind in WITH_ROLLOUTS else None,
     }
     return render(request, "runs/run.html", context)

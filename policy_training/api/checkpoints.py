@@ -1,4 +1,4 @@
-"""Checkpoints of runs of PPO and of policy gradients become policies."""
+"""Checkpoints of trainings become policies."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from workspace.roles import Capability
 
 
 class AdoptBody(Body):
-    run = serializers.IntegerField(help_text="A run of PPO or of a policy gradient.", **KEY)
+    run = serializers.IntegerField(help_text="A training of a policy.", **KEY)
     step = serializers.IntegerField(min_value=1, max_value=10**9, help_text="Of one of its checkpoints.")
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
 
@@ -25,7 +25,7 @@ class AdoptBody(Body):
 class AdoptCheckpoint(ProjectApiView):
     @operation(Capability.MANAGE, body=AdoptBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
-        """Queue the making of a policy from a checkpoint of a run of PPO or of a policy gradient."""
+        """Queue the making of a policy from a checkpoint of a training."""
         run = access_run(self.project, data["run"])
         return adopt_checkpoint(
             actor=self.actor, project=self.project, run=run, step=data["step"], name=data["name"]

@@ -11,6 +11,7 @@ from policy_training.access import access_comparison
 from policy_training.comparing.actions import compare_policies, evaluate_along_run
 from policy_training.comparing.forms import AlongRunForm, CompareForm
 from policy_training.comparing.presentation import VerdictKind, Verdicts, comparison_rows
+from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.models import PolicyComparison
 from runs.access import access_run
 from runs.api.option_forms import RunBody, asked_by_program
@@ -125,6 +126,7 @@ class ComparisonQuery(PageQuery):
 
 class MeasuredBody(RunBody):
     processes = None  # type: ignore[assignment]  # one process compares
+    preset = serializers.ChoiceField(sorted(EVALUATION_PRESETS), default="plain")
     reward_model = serializers.IntegerField(**KEY)
     prompt_set = serializers.IntegerField(**KEY)
     prompts = serializers.IntegerField(
@@ -151,7 +153,7 @@ class CompareBody(MeasuredBody):
 
 
 class AlongBody(MeasuredBody):
-    run = serializers.IntegerField(help_text="A run of PPO or of a policy gradient.", **KEY)
+    run = serializers.IntegerField(help_text="A training of a policy.", **KEY)
 
 
 class Comparisons(ProjectApiView):

@@ -147,6 +147,7 @@ class PretrainBody(LanguageModelBody):
 
 
 class SampleBody(RunBody):
+    preset = serializers.ChoiceField(sorted(EVALUATION_PRESETS), default="plain")
     prompt_set = serializers.IntegerField(**KEY)
     prompts = serializers.IntegerField(
         required=False, help_text="How many of its prompts; none: all.", **(NATURAL | {"min_value": 1})

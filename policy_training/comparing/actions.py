@@ -9,10 +9,12 @@ from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
+from policy_training.checkpoints import require_training, start_of
 from policy_training.comparing.kind import COMPARE, REFERENCE, given_answers
+from policy_training.evaluation_presets import EVALUATION_PRESETS
+from policy_training.guidance import is_led, with_critic
 from policy_training.model_servers import require_known_server
 from policy_training.models import Policy
-from policy_training.run_kinds import POLICY_GRADIENT, PPO
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from policy_training.training.judge_config import CHAT, JudgeOptions
 from policy_training.training.server_config import ServerOptions
@@ -31,14 +33,22 @@ REFERENCE_NAME = "the human reference"
 
 
 def comparison_config(
-    *, server: str = "", model: str = "", question: str = "", assignments: Sequence[str] = ()
+    *,
+    preset: str = "plain",
+    server: str = "",
+    model: str = "",
+    question: str = "",
+    assignments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """ComparePoliciesConfig as a mapping without its models; assignments as `--set` has them. Raises ActionError."""
+    chosen = EVALUATION_PRESETS[preset]
     plain = ComparePoliciesConfig(
         policy=ModelSource(path="(filled in)"),
         reward_model_path="(filled in)",
         others=(Contestant(name="(filled in)"),),
         judge=JudgeOptions(server=ServerOptions(protocol=CHAT.protocol)),
+        sampling=chosen.sampling,
+        batch=chosen.batch,
     )
     config = options_to_dict(plain)
     config["judge"]["server"] |= {"name": server, "model": model}
@@ -72,11 +82,23 @@ def compare_policies(
     (`with_reference`), on prompts of the set that no training has seen.
 
     By a reward model always, by a judge where the config names a server, and by people where `criteria` are given: a
-    batch each, `overlap` people a pair. Raises ActionError.
+    batch each, `overlap` people a pair. Where a critic leads the policy's answers it may be among the others itself, as
+    it answers alone. Raises ActionError.
     """
     _require_own(project, [policy, *others, *sources, reward_model, prompt_set, *criteria])
-    if policy in others:
-        raise ActionError(gettext("A policy is not compared with itself."), code="same_policy")
+    if policy in others and not is_led(config):
+        raise ActionError(
+            gettext(
+                "A policy is not compared with itself, unless a critic leads its answers (guidance.policy)."
+            ),
+            code="same_policy",
+        )
+    if policy in others and criteria:
+        sentence = gettext(
+            "What people say is told apart by who answered, and here the policy stands beside itself: leave the "
+            "criteria out."
+        )
+        raise ActionError(sentence, code="same_policy", fields={"criteria": sentence})
     if not 1 <= overlap <= MAX_OVERLAP:
         raise ActionError(
             gettext("The overlap must be between 1 and %(max_overlap)s people.")
@@ -135,13 +157,23 @@ def evaluate_along_run(
     evenly over the training. Raises ActionError.
     """
     _require_own(project, [run, reward_model, prompt_set])
-    if run.kind not in (PPO.name, POLICY_GRADIENT.name):
+    require_training(run)
+    if is_led(config):
         raise ActionError(
-            gettext("Checkpoints are evaluated of runs of PPO and of policy gradients."), code="wrong_kind"
+            gettext(
+                "No critic leads the checkpoints of a training: leave guidance out, or compare policies."
+            ),
+            code="bad_option",
         )
-    start = Policy.objects.filter(project=project, pk=run.parameters.get("parent")).first()
+    start = start_of(project, run).policy
     if start is None:
-        raise ActionError(gettext("The policy that the run started from is gone."), code="no_policy")
+        raise ActionError(
+            gettext(
+                "The run started from no policy of this project, with which its checkpoints could be compared: adopt "
+                "checkpoints as policies, and compare these."
+            ),
+            code="no_policy",
+        )
     found = sorted(checkpoints(run), key=lambda checkpoint: checkpoint.step)
     contestants = [
         Contestant(name=f"step {checkpoint.step}", checkpoint_path=str(checkpoint.path), step=checkpoint.step)
@@ -225,7 +257,7 @@ def _queue(
     if len({one.name for one in contestants}) < len(contestants):
         raise ActionError(gettext("Two of the others have the same name."), code="same_name")
     filled = {
-        **config,
+        **with_critic(project, config),
         "policy": {"path": str(policy.artifact.absolute_path)},
         "reward_model_path": str(reward_model.artifact.absolute_path),
         "others": [options_to_dict(one) for one in contestants],

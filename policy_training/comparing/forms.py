@@ -5,13 +5,14 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.db.models import Case, When
-from django.utils.translation import gettext, gettext_lazy, gettext_noop
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
 from learning.interface.unread_options import OF_TRAINING
 from policy_training.comparing.actions import comparison_config
 from policy_training.comparing.kind import COMPARE
+from policy_training.evaluation_choices import evaluation_choices
 from policy_training.forms import MAX_PROMPTS, PolicyField, policies_of
 from policy_training.judging.actions import FIXED_SERVER_OPTIONS
 from policy_training.models import Policy
@@ -19,21 +20,14 @@ from policy_training.training.evaluation.config import ComparePoliciesConfig
 from rewardmodel.models import RewardModel
 from runs.models import Run
 from runs.option_forms.fields import sections_of
-from runs.option_forms.forms import PresetChoice, PresetForm
+from runs.option_forms.forms import PresetForm
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
 class MeasuredForm(PresetForm):
     """What both forms ask: by which reward model and judge, on which prompts."""
 
-    presets = {
-        "plain": PresetChoice(
-            name="plain",
-            source=gettext_noop("one answer a prompt, drawn from each policy as it is with the same noise"),
-            config=comparison_config,
-            comments={},
-        )
-    }
+    presets = evaluation_choices(comparison_config)
     initial_preset = "plain"
     sections = sections_of(
         ComparePoliciesConfig,
@@ -127,6 +121,7 @@ class MeasuredForm(PresetForm):
             "prompt_set": values["prompt_set"],
             "prompts": values["prompts"],
             "config": comparison_config(
+                preset=values["preset"],
                 server=values["server"],
                 model=values["model"].strip(),
                 question=values["question"].strip(),
@@ -203,7 +198,9 @@ class CompareForm(MeasuredForm):
 
 
 class AlongRunForm(MeasuredForm):
-    """Of a run that the address names."""
+    """Of a run that the address names; no critic leads its checkpoints."""
+
+    sections = [section for section in MeasuredForm.sections if section.path != "guidance"]
 
 
 def preview_comparison(form: MeasuredForm) -> dict[str, Any]:

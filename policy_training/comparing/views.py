@@ -12,6 +12,7 @@ from policy_training.access import access_comparison
 from policy_training.comparing.actions import compare_policies, evaluate_along_run
 from policy_training.comparing.forms import AlongRunForm, CompareForm, preview_comparison
 from policy_training.comparing.presentation import along_pictures, comparison_rows
+from policy_training.guidance import led_text
 from runs.access import access_run
 from runs.models import Run
 from runs.option_forms.pages import run_form_page
@@ -64,6 +65,7 @@ def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
         "pictures": along_pictures(found, compared) if found.of_run_id else [],
         "kept": found.produced_by.parameters.get("kept"),
         "judge": found.report.get("judge"),
+        "led": led_text(found.produced_by.config),
         "batches": found.batches.select_related("criterion").order_by("pk"),
     }
     return render(request, "policy_training/comparison.html", context)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_training.comparing.actions import comparison_config
+from policy_training.evaluation_presets import EVALUATION_PRESETS
 from workspace.errors import ActionError
 from workspace.models import Project
 
@@ -15,6 +16,7 @@ def add_measuring_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", type=int, help="how many of its prompts that no training has seen (default: all)"
     )
+    parser.add_argument("--preset", default="plain", choices=sorted(EVALUATION_PRESETS))
     parser.add_argument("--server", default="", metavar="NAME", help="of a judge (default: no judge)")
     parser.add_argument("--model", default="", help="the judge's, as the server calls it")
     parser.add_argument("--question", default="", help="what the judge is asked")
@@ -38,6 +40,7 @@ def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str,
         "prompt_set": prompt_set,
         "prompts": options["prompts"],
         "config": comparison_config(
+            preset=options["preset"],
             server=options["server"],
             model=options["model"],
             question=options["question"],

@@ -18,6 +18,7 @@ from django.utils.translation import gettext, gettext_lazy
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SCORES
+from policy_training.guidance import led_text
 from policy_training.models import Policy, PolicyComparison, PolicyEvaluation, PolicySelection
 from policy_training.selection_rules import Candidate
 from policy_training.training.config import EvaluateConfig
@@ -116,6 +117,8 @@ def comparison_measurements(comparison: PolicyComparison) -> list[Measurement]:
         config = load_options(ComparePoliciesConfig, run.config)
     except UserError:
         return []
+    if config.guidance.leads:  # what the others lost against is not the policy alone
+        return []
     own = {**comparison.report.get("policy", {}), "kl": 0.0}
     reported = [(BASELINE, comparison.policy_id, own)]
     for place, (asked, figures) in enumerate(
@@ -169,6 +172,8 @@ def _measurement(
     prompt_ids = tuple(made_by.produced_by.parameters["prompt_ids"])
     sampling = options_to_dict(config.sampling)
     del sampling["batch_size"]  # answers do not depend on which are drawn together
+    if config.guidance.leads:
+        sampling["guidance"] = options_to_dict(config.guidance)
     reward_batch = config.reward_model_batch or config.batch
     return Measurement(
         policy=policy,
@@ -278,6 +283,8 @@ def _sampling_in_words(options: Mapping[str, Any]) -> str:
             (said if of_prompt else gettext("repetition penalty %(value)s"))
             % {"value": f"{options['repetition_penalty']:g}"}
         )
+    if led := led_text(options):
+        words.append(led)
     return ", ".join(words)
 
 

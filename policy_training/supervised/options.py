@@ -7,7 +7,9 @@ from typing import Any
 
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelArchitecture, ModelSource
+from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.models import Policy
+from policy_training.training.config import SampleConfig
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from policy_training.training.unread_options import LANGUAGE_MODEL_RULES, SAMPLE_RULES
 from workspace.config_overrides import apply_overrides
@@ -31,9 +33,27 @@ def find_policy(project: Project, name: str) -> Policy:
     return policy
 
 
-def sample_config(assignments: Sequence[str] = ()) -> dict[str, Any]:
-    """SampleConfig as a mapping without its policy: one sample a prompt at temperature 1, with assignments as `--set`
-    has them. Raises ActionError.
+# What a preset says of a sampling; the rest is the options' own.
+_DRAWN = (
+    "temperatures",
+    "top_p",
+    "top_k",
+    "repetition_penalty",
+    "repetition_penalty_scope",
+    "max_response_tokens",
+)
+
+
+def whole_sample_config(preset: str) -> dict[str, Any]:
+    """SampleConfig as a mapping with every option, as a form shows it."""
+    drawn = EVALUATION_PRESETS[preset].sample_options
+    return options_to_dict(SampleConfig(policy=ModelSource(path="(filled in)"), sampling=drawn))
+
+
+def sample_config(assignments: Sequence[str] = (), *, preset: str = "plain") -> dict[str, Any]:
+    """SampleConfig as a mapping without its policy: one sample a prompt as the preset draws it, with assignments as
+    `--set` has them. Raises ActionError.
     """
-    plain = {"samples_per_prompt": 1, "sampling": {"temperatures": [1.0], "repetition_penalty": 1.0}}
-    return apply_overrides(plain, assignments, SAMPLE_RULES)
+    sampling = whole_sample_config(preset)["sampling"]
+    asked = {"samples_per_prompt": 1, "sampling": {name: sampling[name] for name in _DRAWN}}
+    return apply_overrides(asked, assignments, SAMPLE_RULES)

@@ -75,6 +75,8 @@ class LanguageModelDataOptions:
     max_length: int = 1024  # tokens of a packed sequence
     epochs: float = 1.0  # over the demonstrations, where texts are mixed in
     steps: int | None = None
+    # The checkpoint of each epoch's end stays, also when the run is done: to choose the best by a reward model's score.
+    keep_epoch_ends: bool = added_option(False, before=False)
     # Of SFT only. Every assistant turn of a demonstration is learned, not only the last.
     every_assistant_turn: bool = False
     texts_share: float = 0.0  # of the rows: pretraining texts, of which every token counts
@@ -132,6 +134,10 @@ class GuidanceOptions:
     )
     candidates: int = 10  # the most probable tokens, of which one is drawn; each costs the critic a token
 
+    @property
+    def leads(self) -> bool:
+        return bool(self.policy or self.path)
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.coefficient):
             raise ValueError(f"coefficient must be a number, found {self.coefficient}")
@@ -156,7 +162,7 @@ class SampleOptions(DecodingOptions):
                 "repetition_penalty_scope is 'response', and servers penalise the prompt's tokens too: set it to "
                 "'prompt_and_response', repetition_penalty to 1, or sample without a server"
             )
-        if self.server.name and (self.guidance.policy or self.guidance.path):
+        if self.server.name and self.guidance.leads:
             raise ValueError(
                 "guidance needs the policy's probabilities of every token: sample without a server"
             )
@@ -218,6 +224,10 @@ class AdoptConfig:
 
     checkpoint_path: str  # the folder of a checkpoint
     policy: ModelSource  # what the run started from
+    # A folder, where that is a model from scratch: the tokenizer that its run trained.
+    tokenizer_path: str = added_option("", before="")
+    # A model of the shape of PPO's critic, which then becomes the policy's; null: the policy alone is adopted.
+    critic: ModelSource | None = added_option(None, before=None)
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
 
@@ -236,6 +246,8 @@ class EvaluateConfig:
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     logged_samples: int = 16  # texts written to samples.jsonl
     rewards: RewardSourcesOptions = field(default_factory=RewardSourcesOptions)
+    # Of the policy's answers alone; the reference answers by itself.
+    guidance: GuidanceOptions = added_option(GuidanceOptions(), before=GuidanceOptions())
     runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
 
     def __post_init__(self) -> None:

@@ -22,6 +22,19 @@ def decoding_rules(section: str) -> tuple[ReadOnlyIf, ...]:
     )
 
 
+def guidance_rules(section: str) -> tuple[ReadOnlyIf, ...]:
+    """Of GuidanceOptions."""
+    return (
+        ReadOnlyIf(
+            paths=(f"{section}.coefficient", f"{section}.candidates"),
+            holds=lambda config: bool(
+                option_at(config, f"{section}.policy") or option_at(config, f"{section}.path")
+            ),
+            otherwise=f"{section}.policy is empty, so no critic leads",
+        ),
+    )
+
+
 REWARD_SOURCE_RULES = (
     ReadOnlyIf(
         paths=("rewards.weight",),
@@ -197,10 +210,16 @@ DPO_RULES = (
     pair_weight_rule("objective.loss"),
 )
 
-EVALUATION_RULES = (*decoding_rules("sampling"), *REWARD_SOURCE_RULES, NOTHING_IS_TRAINED)
+EVALUATION_RULES = (
+    *decoding_rules("sampling"),
+    *guidance_rules("guidance"),
+    *REWARD_SOURCE_RULES,
+    NOTHING_IS_TRAINED,
+)
 BENCHMARK_RULES = (NOTHING_IS_TRAINED,)
 COMPARISON_RULES = (
     *decoding_rules("sampling"),
+    *guidance_rules("guidance"),
     NOTHING_IS_TRAINED,
     ReadOnlyIf(
         paths=("judge",),
@@ -215,4 +234,4 @@ JUDGE_RULES = (
         otherwise="the judge's model runs on its server, and nothing is computed here",
     ),
 )
-SAMPLE_RULES = (*decoding_rules("sampling"), NOTHING_IS_TRAINED)
+SAMPLE_RULES = (*decoding_rules("sampling"), *guidance_rules("sampling.guidance"), NOTHING_IS_TRAINED)

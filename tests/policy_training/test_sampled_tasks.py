@@ -194,26 +194,36 @@ def test_several_policies_answer_every_prompt_and_the_last_to_end_makes_the_batc
     call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
     call_command(
         "sample_tasks", "kitchen", "tiny", "twin", "--prompt-set", "asked", "--temperatures", "0.7", "1.3",
-        "--batch-name", "both", "--set", "sampling.max_prompt_tokens=48", "sampling.max_response_tokens=12",
-        verbosity=0,
+        "--preset", "secrets", "--batch-name", "both", "--set", "sampling.max_prompt_tokens=48",
+        "sampling.max_response_tokens=12", verbosity=0,
     )  # fmt: skip
     by_command = list(Run.objects.order_by("pk"))
     client.force_login(max_)
     address = reverse("policies:sample", args=["kitchen"])
-    sent = shown(client, address) | {
+    sent = shown(client, address, preset="secrets") | {
         "prompt_set": project.prompt_sets.get(name="asked").pk, "policies": [policy.pk, twin.pk],
         "batch_name": "both", "sampling.temperatures": "0.7, 1.3", "sampling.max_prompt_tokens": "48",
         "sampling.max_response_tokens": "12", "overlap": "",
     }  # fmt: skip
     answer = client.post(address, sent)
     assert answer.status_code == 302 and answer.url == reverse("runs:list", args=["kitchen"])
-    by_form = list(Run.objects.order_by("pk"))[2:]
-    for one, other in zip(by_command, by_form, strict=True):
-        for run in (one, other):  # a number of their own
+    settings_of_api = {
+        "sampling.temperatures": [0.7, 1.3], "sampling.max_prompt_tokens": 48, "sampling.max_response_tokens": 12,
+    }  # fmt: skip
+    body = {
+        "prompt_set": project.prompt_sets.get(name="asked").pk, "policies": [policy.pk, twin.pk],
+        "batch_name": "both", "preset": "secrets", "settings": settings_of_api,
+    }  # fmt: skip
+    answer = client.post("/api/v1/projects/kitchen/policies/sample", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    by_form, by_api = list(Run.objects.order_by("pk"))[2:4], list(Run.objects.order_by("pk"))[4:]
+    for one, *others in zip(by_command, by_form, by_api, strict=True):
+        assert one.config["sampling"]["top_p"] == 0.9
+        for run in (one, *others):  # a number of their own
             run.config["id_prefix"] = run.config["id_prefix"].split("-")[2]
             run.parameters["tasks"].pop("together")
-        assert same(one, other)
-    first, second = Run.objects.order_by("pk")[2:]
+        assert all(same(one, other) for other in others)
+    first, second = Run.objects.order_by("pk")[2:4]
     execute(first)
     assert not Batch.objects.exists()
     Run.objects.filter(pk=first.pk).update(state="done", finished_at=timezone.now())

@@ -143,7 +143,7 @@ def test_two_rounds_turn_and_every_link_is_stored(small):
     compared = Judgment.objects.of_project(project).of_purposes(Task.Purpose.HEAD_TO_HEAD)
     assert compared.exists()
 
-    # No prompt is on two sides: not among demonstrations and comparisons, not between PPO's rollouts and its evaluation.
+    # No prompt is on two sides: not of demonstrations and comparisons, not of PPO's rollouts and its evaluation.
     sides: dict[str, set[str]] = {}
     for row in trained_on:
         sides.setdefault(str(row["prompt"]), set()).add(row["split"])

@@ -5,6 +5,6 @@ from runs.adopting.command import AdoptingCommand
 
 
 class Command(AdoptingCommand):
-    help = "Queue the making of a policy from a checkpoint of a run of PPO or a policy gradient; a worker executes it."
+    help = "Queue the making of a policy from a checkpoint of a policy's training; a worker executes it."
     made = "policy"
     adopt = staticmethod(adopt_checkpoint)

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from policy_training.actions import sample_tasks
+from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.supervised.options import find_policy, sample_config
 from policy_training.training.config import SampleOptions
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
@@ -28,7 +29,8 @@ class Command(ProjectCommand):
         parser.add_argument(
             "--samples", type=int, default=1, help="of each prompt at each temperature (default: 1)"
         )
-        parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0])
+        parser.add_argument("--preset", default="plain", choices=sorted(EVALUATION_PRESETS))
+        parser.add_argument("--temperatures", type=float, nargs="+", help="default: the preset's")
         parser.add_argument("--criterion", help="name (default: the only one)")
         parser.add_argument("--batch-name", help="default: the prompt set and the policy")
         parser.add_argument(
@@ -59,10 +61,10 @@ class Command(ProjectCommand):
         policies = [find_policy(project, name) for name in dict.fromkeys(options["policy"])]
         if prompt_set is None:
             raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
-        temperatures = ", ".join(map(str, options["temperatures"]))
+        temperatures = ", ".join(map(str, options["temperatures"] or ()))
         assignments = [
             f"samples_per_prompt={options['samples']}",
-            f"sampling.temperatures=[{temperatures}]",
+            *([f"sampling.temperatures=[{temperatures}]"] if temperatures else []),
             *execution_assignments(options, "runtime"),
             *options["set"],
         ]
@@ -72,7 +74,7 @@ class Command(ProjectCommand):
             policies=policies,
             prompt_set=prompt_set,
             criterion=find_criterion(project, options["criterion"]),
-            config=sample_config(assignments),
+            config=sample_config(assignments, preset=options["preset"]),
             batch_name=options["batch_name"],
             prompts=options["prompts"],
             overlap=options["overlap"],

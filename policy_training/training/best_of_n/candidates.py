@@ -19,13 +19,13 @@ from policy_training.training.best_of_n.candidate_files import shard_files, stor
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.judge_config import JudgeOptions
 from policy_training.training.rewards.sources import load_scorer
+from policy_training.training.rollouts.model_sources import same_tokenization
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     Prompt,
     RolloutScorer,
     generate_rollouts,
-    same_tokenization,
     tokenize_prompts,
 )
 from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest

@@ -46,6 +46,7 @@ from policy_training.training.best_of_n.judged_candidates import add_judges_rewa
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import scorer_report
+from policy_training.training.rollouts.model_sources import model_source_sha256s
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     PolicyEvaluation,
@@ -53,7 +54,6 @@ from policy_training.training.rollouts.rollouts import (
     RolloutScorer,
     cut_notes,
     evaluate_policy,
-    model_source_sha256s,
     tokenize_prompts,
 )
 from policy_training.training.supervised.training import fit

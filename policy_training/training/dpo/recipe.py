@@ -38,7 +38,8 @@ from learning.run_context import RunContext
 from policy_training.training.attention import with_math_attention
 from policy_training.training.dpo.config import DPOConfig
 from policy_training.training.dpo.losses import DPOLosses, PreferenceFigures, dpo_losses, response_logprobs
-from policy_training.training.rollouts.rollouts import FrozenModel, load_reference, model_source_sha256s
+from policy_training.training.rollouts.model_sources import load_reference, model_source_sha256s
+from policy_training.training.rollouts.rollouts import FrozenModel
 from policy_training.training.supervised.training import log_sample_responses
 from rewardmodel.training.batcher import Batcher, step_batch_size
 from rewardmodel.training.comparisons import (

@@ -40,7 +40,8 @@ from policy_training.training.evaluation.figures import (
     is_exact,
     perplexity_figures,
 )
-from policy_training.training.rollouts.rollouts import FrozenModel, inference_batches, model_source_sha256s
+from policy_training.training.rollouts.model_sources import model_source_sha256s
+from policy_training.training.rollouts.rollouts import FrozenModel, inference_batches
 from policy_training.training.rollouts.sampler import SamplingRequest, sample_responses
 from policy_training.training.supervised.texts import text_examples
 

@@ -41,12 +41,13 @@ from policy_training.training.evaluation.pair_verdicts import judged_report, pai
 from policy_training.training.evaluation.verdicts import verdicts
 from policy_training.training.judge_config import TEMPLATE_VERSION
 from policy_training.training.rewards.judging import Comparison, Judge, Judged
+from policy_training.training.rollouts.guidance import critic_report, load_guidance
+from policy_training.training.rollouts.model_sources import same_tokenization
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     RolloutScorer,
     evaluate_policy,
-    same_tokenization,
     tokenize_prompts,
 )
 from policy_training.training.rollouts.sampler import SamplingRequest
@@ -145,6 +146,7 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
         ],
         "judge": judge_report(context, judged) if judged else None,
         "reward_model_sha256s": scorer.sha256s,
+        **critic_report(config.guidance),
         "seconds": time.perf_counter() - started,
     }
 
@@ -193,7 +195,9 @@ def policy_answers(
     asked: Contestant,
     distributed: DistributedContext,
 ) -> Answers:
-    """One answer to each prompt, and how far the policy is from the one that all are compared with."""
+    """One answer to each prompt, and how far the policy is from the one that all are compared with; of that one how far
+    a critic leads it from itself.
+    """
     config = context.options
     folder = context.path / "answers"
     folder.mkdir(exist_ok=True)
@@ -205,13 +209,24 @@ def policy_answers(
             model, _, _ = load_checkpoint_policy(Path(asked.checkpoint_path), source, tokenizer)
         else:
             model = load_policy(source, tokenizer)
-        require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+        longest = config.batch.max_prompt_tokens + config.batch.max_response_tokens
+        require_max_positions(model, longest)
         batch = with_micro_batch_tokens(config.batch, [model], distributed.device.type)
-        baseline = None
-        if number != BASELINE and same_tokenization(load_tokenizer(config.policy), tokenizer):
+        policy = FrozenModel(model, config.runtime, distributed.device)
+        baseline, guidance = None, None
+        if number == BASELINE:
+            guidance = load_guidance(
+                config.guidance,
+                tokenizer,
+                where="config.guidance",
+                max_tokens=longest,
+                device=distributed.device,
+            )
+            baseline = policy if guidance is not None else None  # how far it is led from itself
+        elif same_tokenization(load_tokenizer(config.policy), tokenizer):
             baseline = frozen(config.policy, config, distributed)
         evaluation, rollouts = evaluate_policy(
-            FrozenModel(model, config.runtime, distributed.device),
+            policy,
             baseline,
             tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens),
             TextScorer(scorer, tokenizer),
@@ -225,6 +240,7 @@ def policy_answers(
             layout="padded",
             distributed=distributed,
             before_pass=context.stop_if_requested,
+            guidance=guidance,
         )
         sampled = [
             response_row(
@@ -236,6 +252,7 @@ def policy_answers(
                 options=config.sampling,
                 max_tokens=config.batch.max_response_tokens,
                 seed=config.runtime.seed,
+                guidance=config.guidance if guidance is not None else None,
             )
             for rollout in rollouts
         ]

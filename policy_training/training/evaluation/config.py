@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from learning.interface.options import added_option
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions, require_at_least
-from policy_training.training.config import SamplingOptions
+from policy_training.training.config import GuidanceOptions, SamplingOptions
 from policy_training.training.judge_config import JudgeOptions
 
 
@@ -70,6 +71,8 @@ class ComparePoliciesConfig:
     others: tuple[Contestant, ...] = ()
     judge: JudgeOptions = field(default_factory=JudgeOptions)  # without a server no model judges
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    # Of the answers of the policy that is compared; the others answer by themselves.
+    guidance: GuidanceOptions = added_option(GuidanceOptions(), before=GuidanceOptions())
     batch: BatchOptions = field(default_factory=BatchOptions)
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     logged_samples: int = 8  # prompts whose answers are written to samples.jsonl

@@ -4,7 +4,8 @@
 
 Reads inputs `prompts` (all of them). Sampling may truncate here (top-p, top-k, repetition penalty); the KL is
 always that of the policy's own distribution at the sampling temperature, over the tokens that were drawn, so
-with truncation it is a description of those texts and not an estimate of KL(policy || reference).
+with truncation it is a description of those texts and not an estimate of KL(policy || reference). Where a critic leads
+(`guidance`) it is the KL of what was drawn from: of the policy, led and truncated as asked.
 """
 
 import math
@@ -31,6 +32,8 @@ from policy_training.training.config import EvaluateConfig
 from policy_training.training.evaluation.verdicts import verdicts
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report
+from policy_training.training.rollouts.guidance import critic_report, load_guidance
+from policy_training.training.rollouts.model_sources import load_reference, model_source_sha256s
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
@@ -38,8 +41,6 @@ from policy_training.training.rollouts.rollouts import (
     cut_notes,
     evaluate_policy,
     generate_rollouts,
-    load_reference,
-    model_source_sha256s,
     part_texts,
     self_check_examples,
     tokenize_prompts,
@@ -73,6 +74,13 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         batch=config.reward_model_batch or config.batch,
         runtime=config.runtime,
         distributed=distributed,
+    )
+    guidance = load_guidance(
+        config.guidance,
+        tokenizer,
+        where="config.guidance",
+        max_tokens=config.batch.max_prompt_tokens + config.batch.max_response_tokens,
+        device=distributed.device,
     )
     batch = resolve_micro_batch_tokens(context, distributed, config.batch, policy.model)
     prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
@@ -113,6 +121,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         layout=layout,
         distributed=distributed,
         before_pass=context.stop_if_requested,
+        guidance=guidance,
     )
     against, theirs = None, None
     if reference is not None and config.against_reference:
@@ -138,6 +147,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
             options=config.sampling,
             max_tokens=config.batch.max_response_tokens,
             seed=config.runtime.seed,
+            guidance=config.guidance if guidance is not None else None,
         )
         for rollout in rollouts
     ]
@@ -176,6 +186,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         "against_reference": against,
         "score_standard_error": standard_error_over_prompts(scores_by_prompt(rollouts)),
         "policy_sha256s": model_source_sha256s(config.policy),
+        **critic_report(config.guidance),
         "reward_model_sha256s": scorer.sha256s,
         **scorer_report(scorer),
         "seconds": time.perf_counter() - started,

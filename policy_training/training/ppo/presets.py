@@ -13,7 +13,7 @@ from learning.interface.training_options import (
     LoraOptions,
     OptimizerOptions,
 )
-from policy_training.training.config import SampleOptions, SamplingOptions
+from policy_training.training.config import SamplingOptions
 from policy_training.training.ppo.config import (
     AlgorithmOptions,
     CriticOptions,
@@ -297,12 +297,39 @@ PPO_PENALTY = replace(
     ),
 )
 
+A2C = replace(
+    PPO_VANILLA,
+    name="a2c",
+    source="A2C (Mnih et al. 2016), 4, on responses: a learned value, GAE, no ratio; the rest is ppo_vanilla's",
+    algorithm=replace(
+        PPO_VANILLA.algorithm,
+        clip_range=None,  # there is no ratio
+        ppo_epochs=1,  # 4: each sample is learned from once
+        # Ours: a whole step at once, for without a ratio an update has to be of the policy that sampled.
+        responses_per_minibatch=128,
+    ),
+    policy_loss=PolicyLossOptions(objective="log_probability"),  # 4
+)
+
 A2C_REPEATED = replace(
     PPO_VANILLA,
     name="a2c_repeated",
     source="A2C's objective on ppo_vanilla's samples, repeated without a ratio, to show that it does not hold (ours)",
     algorithm=replace(PPO_VANILLA.algorithm, clip_range=None, ppo_epochs=4),  # ours
     policy_loss=PolicyLossOptions(objective="log_probability"),
+)
+
+ADAPTIVE_KL = replace(
+    PPO_VANILLA,
+    name="adaptive_kl",
+    source="Fine-tuning language models from human preferences (Ziegler et al. 2019), 2.2, and its code: the KL "
+    "coefficient follows a target; the rest is ppo_vanilla's",
+    reward=replace(
+        PPO_VANILLA.reward,
+        kl_coefficient=0.15,  # its code: where it starts
+        kl_target=6.0,  # its code: nats a response
+        kl_controller="ziegler_code",  # its code; 2.2 takes 0.1 of the error each update
+    ),
 )
 
 # Secrets of RLHF I, 5.3: one ingredient each on ppo_vanilla.
@@ -367,19 +394,12 @@ PPO_PRESETS: Mapping[str, PPOPreset] = {
         PPO_TINY,
         PPO_PENALTY,
         PPO_LORA,
+        A2C,
         A2C_REPEATED,
+        ADAPTIVE_KL,
         SECRETS_REWARD_SCALING,
         SECRETS_ADVANTAGE_CLIP,
         SECRETS_FIXED_REFERENCE,
         SECRETS_ENTROPY_BONUS,
     )
 }
-
-# How responses to compare policies by are drawn: one a prompt (Secrets of RLHF I, 6.1). Its length penalty of 1.2 has
-# no meaning for plain sampling. The repetition penalty counts the tokens written so far, not the prompt's.
-EVALUATION_SAMPLING = SampleOptions(
-    temperatures=(0.8,),  # 6.1
-    top_p=0.9,  # 6.1
-    repetition_penalty=1.1,  # 6.1
-    max_response_tokens=2048,  # 6.1; lower it to what the policy was trained to write
-)

@@ -11,6 +11,7 @@ from learning.run_context import RunContext
 from policy_training.training.ppo.experience import RolloutConfig, RolloutState
 from policy_training.training.rewards.sources import measure_scales, scorer_report
 from policy_training.training.rollouts.measures import thinned
+from policy_training.training.rollouts.model_sources import model_source_sha256s
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     PolicyEvaluation,
@@ -18,7 +19,6 @@ from policy_training.training.rollouts.rollouts import (
     Rollout,
     RolloutScorer,
     evaluate_policy,
-    model_source_sha256s,
     part_texts,
 )
 from policy_training.training.rollouts.sampler import SamplingRequest

@@ -26,7 +26,7 @@ from learning.models.adapters import (
 from learning.models.architectures import backbone
 from learning.models.int8 import quantize_trunk
 from learning.models.loading import load_policy, load_reward_model, new_score_head
-from policy_training.training.rollouts.rollouts import load_reference
+from policy_training.training.rollouts.model_sources import load_reference
 
 
 class SharedBase:

@@ -17,7 +17,18 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from learning.models.architectures import backbone, value_head
+from learning.interface.options import UserError
+from learning.interface.training_options import ModelSource
+from learning.models.architectures import (
+    backbone,
+    require_max_positions,
+    shared_prompt_unsupported_reason,
+    value_head,
+)
+from learning.models.loading import load_reward_model
+from learning.models.tokenizers import load_tokenizer
+from policy_training.training.config import GuidanceOptions
+from policy_training.training.rollouts.model_sources import model_source_sha256s, same_tokenization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +38,38 @@ class Guidance:
     critic: Any
     coefficient: float  # beta, a unit of the critic's output
     candidates: int
+
+
+def load_guidance(
+    options: GuidanceOptions, tokenizer: Any, *, where: str, max_tokens: int, device: torch.device
+) -> Guidance | None:
+    """The critic that leads; None where none does. `max_tokens`: of prompt and response together. Raises UserError,
+    saying `where` the options stand, for a critic that cannot read the policy's tokens.
+    """
+    if not options.path:
+        if options.policy:
+            raise UserError(
+                f"{where}.path: the folder of the critic of {options.policy!r} is not given; add it"
+            )
+        return None
+    source = ModelSource(path=options.path)
+    if not same_tokenization(load_tokenizer(source), tokenizer):
+        raise UserError(
+            f"{where}: the critic has another tokenizer than the policy, so it cannot read what the policy writes; "
+            "take one of the same line"
+        )
+    critic = load_reward_model(source, tokenizer).eval().requires_grad_(False).to(device)
+    if reason := shared_prompt_unsupported_reason(critic):
+        raise UserError(f"{where}: this critic cannot lead: {reason}; take another, or sample without one")
+    require_max_positions(critic, max_tokens)
+    return Guidance(critic=critic, coefficient=options.coefficient, candidates=options.candidates)
+
+
+def critic_report(options: GuidanceOptions) -> dict[str, Any]:
+    """What a result says of who led; nothing where nobody did."""
+    if not options.path:
+        return {}
+    return {"critic_sha256s": model_source_sha256s(ModelSource(path=options.path))}
 
 
 def guided_probabilities(

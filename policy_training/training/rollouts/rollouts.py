@@ -21,14 +21,14 @@ from learning.interface.options import UserError
 from learning.interface.training_options import BatchOptions, Layout, ModelSource, RuntimeOptions
 from learning.models.architectures import require_max_positions
 from learning.models.files import model_sha256s
-from learning.models.loading import load_policy, load_reward_model
+from learning.models.loading import load_reward_model
 from learning.models.tokenization import decode_response, encode_prompt, encode_prompt_or_cut
-from learning.models.tokenizers import load_tokenizer
+from policy_training.training.rollouts.guidance import Guidance
 from policy_training.training.rollouts.measures import perplexity
+from policy_training.training.rollouts.model_sources import same_tokenization
 from policy_training.training.rollouts.rewards import kl_estimates
 from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest, sample_responses
 from policy_training.training.rollouts.step_rewards import TokenReward
-from rewardmodel.training.model_card import prompt_template
 from rewardmodel.training.scoring import RewardScorer
 
 
@@ -80,7 +80,9 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEvaluation:
-    """Means over responses. `kl`: KL(policy || reference), nats a response, estimator k1; None without reference."""
+    """Means over responses. `kl`: KL(policy || reference), nats a response, estimator k1; None without reference. Where
+    a critic led it is that of what was drawn from.
+    """
 
     score: float
     score_std: float
@@ -117,16 +119,6 @@ class FrozenModel:
             return function(self.model, *args, **kwargs)
 
     infer_alone = infer  # each rank has the whole model
-
-
-def load_reference(source: ModelSource, tokenizer: Any) -> Any:
-    """The model that a policy with this tokenizer is held against, token by token. Raises UserError."""
-    if not same_tokenization(load_tokenizer(source), tokenizer):
-        raise UserError(
-            f"config.reference: {source.path or source.hub_id} has another tokenizer than the policy, so the "
-            "probabilities of its tokens cannot be compared; name a model of the same line"
-        )
-    return load_policy(source, tokenizer)
 
 
 def tokenize_prompts(rows: Sequence[dict[str, Any]], tokenizer: Any, max_tokens: int) -> list[Prompt]:
@@ -231,16 +223,6 @@ class RolloutScorer:
         return {}
 
 
-def same_tokenization(first: Any, second: Any) -> bool:
-    """Whether two tokenizers turn every prompt and every response into the same ids."""
-    return (
-        first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
-        and prompt_template(first) == prompt_template(second)
-        and first.eos_token_id == second.eos_token_id
-        and first.bos_token_id == second.bos_token_id
-    )
-
-
 def inference_batches(
     examples: Sequence[Example], *, layout: Layout, max_tokens: int, pad_id: int, device: torch.device
 ) -> list[tuple[tuple[int, ...], TokenBatch]]:
@@ -264,10 +246,12 @@ def generate_rollouts(
     distributed: DistributedContext,
     before_token: Callable[[], None] = lambda: None,
     sample: Callable[[Sequence[Prompt]], list[SampledResponse]] | None = None,
+    guidance: Guidance | None = None,
 ) -> list[Rollout]:
     """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order.
 
-    `sample` takes the place of the policy's own sampling; every rank calls it, with prompts or without.
+    `sample` takes the place of the policy's own sampling; every rank calls it, with prompts or without. `guidance`: a
+    critic that leads that sampling.
     """
     tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
     local_prompts = prompts[distributed.rank :: distributed.world_size]  # there may be none
@@ -281,6 +265,7 @@ def generate_rollouts(
             eos_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,
             before_token=before_token,
+            guidance=guidance,
         )
     if distributed.world_size > 1:
         responses = _gather_responses(responses, len(prompts), n_samples, distributed)
@@ -344,12 +329,19 @@ def evaluate_policy(
     layout: Layout,
     distributed: DistributedContext,
     before_pass: Callable[[], None] = lambda: None,
+    guidance: Guidance | None = None,
 ) -> tuple[PolicyEvaluation, list[Rollout]]:
     """Sample, score, and measure the distance to the reference. Every rank returns the same figures."""
     if not prompts:
         raise UserError("inputs/prompts: has no prompts to evaluate on; add at least one")
     rollouts = generate_rollouts(
-        policy, prompts, scorer, request, distributed=distributed, before_token=before_pass
+        policy,
+        prompts,
+        scorer,
+        request,
+        distributed=distributed,
+        before_token=before_pass,
+        guidance=guidance,
     )
     kl = None
     if reference is not None:
@@ -366,7 +358,13 @@ def evaluate_policy(
                 compute_token_logprobs, batch, temperature=temperature
             ) - reference.infer(compute_token_logprobs, batch, temperature=temperature)
             kl_total += kl_estimates(log_ratio_NR[batch.is_response_NR], "k1").double().sum().cpu()
-        kl = float(kl_total) / len(rollouts)
+        # What was drawn from, over the policy itself; nothing where no critic led.
+        kl_led = math.fsum(
+            led - own
+            for rollout in rollouts
+            for led, own in zip(rollout.response.guided_logprobs, rollout.response.logprobs, strict=False)
+        )
+        kl = (float(kl_total) + kl_led) / len(rollouts)
     scores = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
     evaluation = PolicyEvaluation(
         score=float(scores.mean()),
@@ -393,8 +391,3 @@ def part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:
 def part_texts(rollout: Rollout) -> dict[str, str]:
     """The parts of a score beside its text in samples.jsonl."""
     return {f"score_{name}": f"{value:.4f}" for name, value in rollout.parts.items()}
-
-
-def model_source_sha256s(source: ModelSource) -> dict[str, str]:
-    """Of the files of a local folder; nothing for a hub id, whose revision names it."""
-    return dict(model_sha256s(Path(source.path))) if source.path is not None else {}

@@ -10,7 +10,7 @@ V vocabulary.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,17 @@ class SamplingRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SampledResponse:
-    """`token_ids` end with the EOS when `has_eos`; `logprobs` are at the temperature, before any truncation."""
+    """`token_ids` end with the EOS when `has_eos`; `logprobs` are at the temperature, before any truncation.
+
+    `guided_logprobs`: where a critic led, the log-probabilities in what was drawn from; else empty.
+    """
 
     prompt_id: str
     sample_index: int
     token_ids: list[int]
     logprobs: list[float]
     has_eos: bool
+    guided_logprobs: list[float] = field(default_factory=list)
 
 
 def sample_responses(
@@ -157,7 +161,12 @@ class SamplingBatch:
         penalised_BT = is_token_BT if counts_prompt else torch.zeros_like(is_token_BT)
         self._seen_NV = _seen_tokens(self._logits_NV.shape[-1], ids_BT, penalised_BT)[prompt_of_row_N]
         self._noise_NR = noise_NR.to(device)
-        self.written = _GenerationBuffer(rows=len(prompt_of_row_N), max_tokens=self.max_tokens, device=device)
+        self.written = _GenerationBuffer(
+            rows=len(prompt_of_row_N),
+            max_tokens=self.max_tokens,
+            device=device,
+            is_guided=guidance is not None,
+        )
         # Row of the decoder -> row written.
         self._active_rows_N = torch.arange(len(prompt_of_row_N), device=device)
         self._has_ended_N = torch.zeros_like(self._active_rows_N, dtype=torch.bool)
@@ -176,9 +185,11 @@ class SamplingBatch:
         token_N = _sample_inverse_cdf(choices_NV, self._noise_NR[self._active_rows_N, self.steps])
         logprob_N = logprobs_NV.gather(1, token_N[:, None]).squeeze(1)
         goes_on_N = ~self._has_ended_N
-        self.written.write(
-            self.steps, self._active_rows_N[goes_on_N], token_N[goes_on_N], logprob_N[goes_on_N]
-        )
+        rows_M, token_M = self._active_rows_N[goes_on_N], token_N[goes_on_N]
+        self.written.write(self.steps, rows_M, token_M, logprob_N[goes_on_N])
+        if self._critic is not None:
+            guided_M = choices_NV[goes_on_N].gather(1, token_M[:, None]).squeeze(1).log()
+            self.written.guided_logprobs_NR[rows_M, self.steps] = guided_M.float()
         self._has_ended_N = self._has_ended_N | (token_N == self.eos_id)
         self.steps += 1
         n_active = int((~self._has_ended_N).sum())
@@ -207,9 +218,13 @@ class SamplingBatch:
 class _GenerationBuffer:
     """Tokens and log-probs written so far, by sample: rows of the cache move when ended ones are dropped."""
 
-    def __init__(self, *, rows: int, max_tokens: int, device: torch.device) -> None:
+    def __init__(self, *, rows: int, max_tokens: int, device: torch.device, is_guided: bool) -> None:
         self.tokens_NR = torch.zeros(rows, max_tokens, dtype=torch.long, device=device)
         self.logprobs_NR = torch.zeros(rows, max_tokens, dtype=torch.float32, device=device)
+        # Without a critic there is nothing in it.
+        self.guided_logprobs_NR = torch.zeros(
+            rows, max_tokens if is_guided else 0, dtype=torch.float32, device=device
+        )
         self.length_N = torch.zeros(rows, dtype=torch.long, device=device)
 
     def write(self, step: int, rows_M: Tensor, token_M: Tensor, logprob_M: Tensor) -> None:
@@ -220,7 +235,9 @@ class _GenerationBuffer:
     def responses(
         self, prompts: Sequence[tuple[str, list[int]]], n_samples: int, eos_id: int
     ) -> list[SampledResponse]:
-        lengths, tokens, logprobs = (x.tolist() for x in (self.length_N, self.tokens_NR, self.logprobs_NR))
+        lengths, tokens, logprobs, guided = (
+            x.tolist() for x in (self.length_N, self.tokens_NR, self.logprobs_NR, self.guided_logprobs_NR)
+        )
         return [
             SampledResponse(
                 prompt_id=prompts[row // n_samples][0],
@@ -228,6 +245,7 @@ class _GenerationBuffer:
                 token_ids=tokens[row][:length],
                 logprobs=logprobs[row][:length],
                 has_eos=tokens[row][length - 1] == eos_id,
+                guided_logprobs=guided[row][:length],
             )
             for row, length in enumerate(lengths)
         ]

@@ -18,30 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from learning.distributed import DistributedContext
 from learning.interface.atomic_files import write_json_atomically
 from learning.interface.options import UserError, options_to_compare
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_rows import SampledResponseRow
 from learning.interface.record_schemas import DRAWS, PROMPTS, SAMPLED_RESPONSES
-from learning.interface.training_options import ModelSource
-from learning.models.architectures import require_max_positions, shared_prompt_unsupported_reason
-from learning.models.loading import load_policy, load_reward_model
+from learning.models.architectures import require_max_positions
+from learning.models.loading import load_policy
 from learning.models.tokenization import decode_response
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext, StopRequested
 from policy_training.training.config import SampleConfig
-from policy_training.training.rollouts.guidance import Guidance
+from policy_training.training.rollouts.guidance import Guidance, critic_report, load_guidance
+from policy_training.training.rollouts.model_sources import model_source_sha256s
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     Prompt,
     cut_notes,
-    model_source_sha256s,
-    same_tokenization,
     tokenize_prompts,
 )
 from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest, sample_responses
@@ -71,7 +67,13 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         require_max_positions(
             policy.model, config.sampling.max_prompt_tokens + config.sampling.max_response_tokens
         )
-    guidance = load_guidance(config, tokenizer, distributed.device)
+    guidance = load_guidance(
+        config.sampling.guidance,
+        tokenizer,
+        where="config.sampling.guidance",
+        max_tokens=config.sampling.max_prompt_tokens + config.sampling.max_response_tokens,
+        device=distributed.device,
+    )
     prompts = tokenize_prompts(rows, tokenizer, config.sampling.max_prompt_tokens)
     context.set_status(notes=cut_notes(prompts, config.sampling.max_prompt_tokens))
 
@@ -83,12 +85,10 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     )
     folder = context.path / "shards"
     policy_sha256s = model_source_sha256s(config.policy)
-    critic_path = config.sampling.guidance.path
-    critic_sha256s = model_source_sha256s(ModelSource(path=critic_path)) if critic_path else None
+    critic_sha256s = critic_report(config.sampling.guidance)
     require_same_inputs(
         folder,
-        {"options": options_to_compare(config), "policy_sha256s": policy_sha256s}
-        | ({"critic_sha256s": critic_sha256s} if critic_path else {}),
+        {"options": options_to_compare(config), "policy_sha256s": policy_sha256s, **critic_sha256s},
     )
     kept = AnswerFile(folder / f"answers-{distributed.rank}.jsonl")
     # Every rank its own shard, all in step. Noise is keyed by prompt and sample, so who writes a shard changes nothing.
@@ -129,32 +129,9 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         "mean_tokens": sum(lengths) / len(lengths),
         "eos_rate": sum(bool(row["ended"]) for row in response_rows) / len(response_rows),
         "model_sha256s": policy_sha256s,
-        **({"critic_sha256s": critic_sha256s} if critic_path else {}),
+        **critic_sha256s,
         "seconds": time.perf_counter() - started,
     }
-
-
-def load_guidance(config: SampleConfig, tokenizer: Any, device: torch.device) -> Guidance | None:
-    """The critic that leads; None where none does. Raises UserError for one that cannot read the policy's tokens."""
-    options, sampling = config.sampling.guidance, config.sampling
-    where = "config.sampling.guidance"
-    if not options.path:
-        if options.policy:
-            raise UserError(
-                f"{where}.path: the folder of the critic of {options.policy!r} is not given; add it"
-            )
-        return None
-    source = ModelSource(path=options.path)
-    if not same_tokenization(load_tokenizer(source), tokenizer):
-        raise UserError(
-            f"{where}: the critic has another tokenizer than the policy, so it cannot read what the policy writes; "
-            "take one of the same line"
-        )
-    critic = load_reward_model(source, tokenizer).eval().requires_grad_(False).to(device)
-    if reason := shared_prompt_unsupported_reason(critic):
-        raise UserError(f"{where}: this critic cannot lead: {reason}; take another, or sample without one")
-    require_max_positions(critic, sampling.max_prompt_tokens + sampling.max_response_tokens)
-    return Guidance(critic=critic, coefficient=options.coefficient, candidates=options.candidates)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,7 +90,7 @@ SFT_LLAMA2 = LanguageModelPreset(
 
 SFT_INSTRUCTGPT = LanguageModelPreset(
     name="sft_instructgpt",
-    source="InstructGPT (Ouyang et al. 2022), C.1; its choice of the best epoch by reward model is left to the caller",
+    source="InstructGPT (Ouyang et al. 2022), C.1; each epoch is kept, and the best by reward model is yours to choose",
     optimizer=OptimizerOptions(
         learning_rate=9.65e-6,  # C.1 for 1.3B and 6B; 5.03e-6 for 175B
         schedule="cosine",  # C.1
@@ -99,6 +99,7 @@ SFT_INSTRUCTGPT = LanguageModelPreset(
     data=LanguageModelDataOptions(
         epochs=16,  # C.1
         examples_per_step=32,  # C.1 for 1.3B and 6B; 8 for 175B
+        keep_epoch_ends=True,  # C.1: the final model is chosen by the reward model's score
     ),
     dropout=0.2,  # C.1: residual dropout; ours sets every dropout the architecture has (Llama: that of attention)
 )

@@ -24,6 +24,7 @@ from learning.batches.sequence_packing import pack_sequences
 from learning.checkpoints import Checkpoints, DataclassState, Stateful
 from learning.distributed import DistributedContext
 from learning.engine import Engine
+from learning.interface.atomic_files import atomic_folder
 from learning.interface.options import UserError
 from learning.interface.training_options import Layout
 from learning.micro_batch_size import resolve_micro_batch_tokens
@@ -83,6 +84,8 @@ def fit(
     """
     distributed = distributed or DistributedContext.start(config.runtime)
     context.set_status(stage="loading")
+    if config.model.source.from_scratch is not None:
+        _keep_tokenizer(context, distributed, tokenizer)
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
     if config.model.lora.rank:
         add_adapter(model, config.model.lora, config.model.source)
@@ -117,7 +120,15 @@ def fit(
     stateful: dict[str, Stateful] = {"sampler": batch_sampler, "progress": progress}
     if mix is not None:
         stateful["texts"] = mix.sampler
-    checkpoints = Checkpoints(context, distributed, engines={"policy": engine}, state=stateful)
+    checkpoints = Checkpoints(
+        context,
+        distributed,
+        engines={"policy": engine},
+        state=stateful,
+        keep_steps=epoch_ends(batch_sampler.steps_per_epoch, steps_total)
+        if config.data.keep_epoch_ends
+        else (),
+    )
 
     checkpoints.require_steps(steps_total)
     done = checkpoints.resume()
@@ -159,6 +170,20 @@ def fit(
         "model_sha256s": sha256s,
         "seconds": progress.seconds,
     }
+
+
+def epoch_ends(steps_per_epoch: int, steps_total: int) -> list[int]:
+    """The last step of each epoch but that of the run, whose end is a policy anyway."""
+    return list(range(steps_per_epoch, steps_total, steps_per_epoch))
+
+
+def _keep_tokenizer(context: RunContext[Any], distributed: DistributedContext, tokenizer: Any) -> None:
+    """In the run's folder: who makes a policy of a checkpoint needs it before the run has ended."""
+    folder = context.path / "tokenizer"
+    if distributed.is_main and not folder.exists():
+        with atomic_folder(folder) as unfinished:
+            tokenizer.save_pretrained(unfinished)
+    distributed.barrier()
 
 
 def train_step(

@@ -1,4 +1,4 @@
-"""The policy that a checkpoint of a training holds."""
+"""The policy that a checkpoint of a training holds, and PPO's critic."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from learning.interface.options import UserError
 from learning.interface.training_options import LoraOptions, ModelSource
 from learning.models.adapters import add_adapter, load_trained_state
 from learning.models.architectures import VALUE_HEAD
-from learning.models.loading import load_policy
+from learning.models.loading import load_policy, load_reward_model
 
 
 def load_checkpoint_policy(
@@ -34,7 +34,7 @@ def load_checkpoint_policy(
         load_trained_state(model, weights)
     except RuntimeError as error:
         raise UserError(
-            f"{folder}: its weights are not those of a model like {start.path} ({str(error).splitlines()[0]})"
+            f"{folder}: its weights are not those of a model like {start.display_name} ({str(error).splitlines()[0]})"
         ) from error
     if average := state["state"].get("weight_average"):
         with torch.no_grad():
@@ -42,3 +42,23 @@ def load_checkpoint_policy(
                 if name in average:
                     weight.copy_(average[name])
     return model, step, state
+
+
+def load_checkpoint_critic(
+    folder: Path, state: dict[str, Any], start: ModelSource | None, tokenizer: Any
+) -> Any | None:
+    """PPO's critic of the shape of `start`. None where the checkpoint has none with weights of its own: adapters stand
+    on a base that the checkpoint does not name, and a head on the policy's trunk is no model. Raises UserError.
+    """
+    engine = state["engines"].get("critic", {})
+    if start is None or "model" not in engine or "lora" in engine:
+        return None
+    critic = load_reward_model(start, tokenizer)
+    try:
+        load_trained_state(critic, engine["model"])
+    except RuntimeError as error:
+        raise UserError(
+            f"{folder}: its critic's weights are not those of a model like {start.display_name} "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    return critic

@@ -20,7 +20,7 @@ from learning.models.loading import load_policy
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.rollouts.rollouts import model_source_sha256s, same_tokenization
+from policy_training.training.rollouts.model_sources import model_source_sha256s, same_tokenization
 from policy_training.training.weights.config import MergeConfig
 
 # What a configuration says that changes nothing of what the model computes when it is read.

@@ -66,22 +66,24 @@ def test_page_command_and_api_ask_for_the_same(
     settings.MODEL_SERVERS = {"toy": "http://127.0.0.1:9/v1"}
     client.force_login(max_)
     address = reverse("policies:compare", args=["kitchen"])
-    asked = shown(client, address, policy=policy.pk, reward_model=model.pk, prompt_set=prompt_set.pk) | {
+    models = {"policy": policy.pk, "reward_model": model.pk, "prompt_set": prompt_set.pk}
+    asked = shown(client, address, preset="secrets", **models) | {
         "others": [other.pk], "sources": [given.pk], "with_reference": "on", "criteria": [criterion.pk],
         "overlap": "2", "server": "toy", "model": "judge-1", "judge.repeats": "2",
     }  # fmt: skip
     assert ">3<" in client.get(address, asked | {"part": "preview"}).content.decode()
     run = started(client.post(address, asked))
+    assert (run.config["sampling"]["top_p"], run.config["sampling"]["temperature"]) == (0.9, 0.8)
     call_command(
         "compare_policies", "kitchen", "tiny", "--with", other.name, "--sources", "outside-1", "--with-reference",
         "--criteria", criterion.name, "--overlap", "2", "--reward-model", model.name, "--prompt-set", "asked",
-        "--server", "toy", "--model", "judge-1", "--set", "judge.repeats=2", stdout=StringIO(),
+        "--server", "toy", "--model", "judge-1", "--preset", "secrets", "--set", "judge.repeats=2", stdout=StringIO(),
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
     body = {
         "policy": policy.pk, "others": [other.pk], "sources": [given.pk], "with_reference": True, "overlap": 2,
         "criteria": [criterion.name], "reward_model": model.pk, "prompt_set": prompt_set.pk, "server": "toy",
-        "model": "judge-1", "settings": {"judge.repeats": 2},
+        "model": "judge-1", "settings": {"judge.repeats": 2}, "preset": "secrets",
     }  # fmt: skip
     answer = client.post(ADDRESS, body, content_type="application/json")
     assert answer.status_code == 201, answer.content
@@ -305,7 +307,11 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     assert win_rate.line == "2.00,30.00 50.00,21.00 98.00,3.00"
     assert (reward.first, reward.last, kl.last) == ("0.50", "2.00", "1.50")
     assert "no run 999" in refused("evaluate_along", "kitchen", "999", *arguments)
-    other_kind = Run.objects.create(
-        project=project, kind="policy.sft", title="SFT", config={}, requested_by=max_, directory="sft"
-    )
-    assert "PPO" in refused("evaluate_along", "kitchen", str(other_kind.pk), *arguments)
+    Run.objects.filter(pk=training.pk).update(kind="policy.sft")
+    call_command("evaluate_along", "kitchen", str(training.pk), *arguments, stdout=StringIO())
+    assert Run.objects.latest("pk").config == spread.config
+    config = {"model": {"source": {"hub_id": "org/base"}}}
+    Run.objects.filter(pk=training.pk).update(parameters={"parent": None}, config=config)
+    assert "started from no policy" in refused("evaluate_along", "kitchen", str(training.pk), *arguments)
+    Run.objects.filter(pk=training.pk).update(kind="policy.sample")
+    assert "trains no policy" in refused("evaluate_along", "kitchen", str(training.pk), *arguments)

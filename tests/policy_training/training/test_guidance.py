@@ -10,12 +10,21 @@ from learning.interface.record_schemas import SAMPLED_RESPONSES
 from learning.interface.training_options import ModelSource
 from learning.models.files import model_sha256s
 from learning.models.loading import load_policy, load_reward_model
-from policy_training.training.config import GuidanceOptions, SampleConfig, SampleOptions, SamplingOptions
+from learning.models.tokenization import encode_prompt
+from policy_training.training.config import (
+    EvaluateConfig,
+    GuidanceOptions,
+    SampleConfig,
+    SampleOptions,
+    SamplingOptions,
+)
+from policy_training.training.evaluation import compare, evaluate
+from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from policy_training.training.rollouts.guidance import Guidance, guided_probabilities
 from policy_training.training.rollouts.sampler import SamplingBatch
 from policy_training.training.sampling import sample
 from policy_training.training.server_config import ServerOptions
-from tests.policy_training.training.conftest import create_run, in_process, prompt_rows
+from tests.policy_training.training.conftest import BATCH, create_run, in_process, prompt_rows
 
 PROMPTS = [[5, 9, 30, 12], [7, 8], [40, 41, 42, 43, 44, 45]]
 
@@ -151,6 +160,65 @@ def test_a_run_led_by_a_critic_says_which_and_one_without_effect_changes_nothing
     assert settings == [{(None, None, None)}, {("second", 0.0, 10_000)}, {("second", 30.0, 10)}]
     with pytest.raises(UserError, match="the folder of the critic of 'second' is not given"):
         sampled("unknown", path="")
+
+
+def top_two_masses(policy, rows):
+    """For each response: minus the log of what the two most probable tokens have together, summed over its tokens."""
+    sums = []
+    for prompt_ids, token_ids in rows:
+        ids = torch.tensor([[*prompt_ids, *token_ids]])
+        with torch.no_grad():
+            probabilities = policy(ids).logits[0].double().softmax(-1)
+        at = probabilities[len(prompt_ids) - 1 : -1].topk(2, dim=-1).values.sum(-1)
+        sums.append(-at.log().sum().item())
+    return sums
+
+
+def test_an_evaluation_says_reward_kl_and_wins_of_what_was_led(
+    tmp_path, policy_path, reward_model_path, tokenizer
+):
+    """Led by nothing but the choice of two candidates, the KL to the policy itself is minus the log of their mass."""
+
+    def evaluated(name, **guidance):
+        config = EvaluateConfig(
+            policy=ModelSource(path=str(policy_path)), reward_model_path=str(reward_model_path),
+            reference=ModelSource(path=str(policy_path)), batch=BATCH,
+            guidance=GuidanceOptions(**guidance),
+        )  # fmt: skip
+        run = create_run(tmp_path / name, "evaluate", config, prompts=prompt_rows(4))
+        result = in_process(evaluate, EvaluateConfig, run)
+        return result, read_records(run.path / "responses.parquet", SAMPLED_RESPONSES)
+
+    alone, _ = evaluated("alone")
+    assert alone["kl"] == pytest.approx(0.0, abs=1e-5) and "critic_sha256s" not in alone
+    assert alone["against_reference"]["tie"] == 4, "the same noise"
+    led, rows = evaluated("led", path=str(reward_model_path), policy="second", coefficient=0.0, candidates=2)
+    policy = load_policy(ModelSource(path=str(policy_path)), tokenizer).eval()
+    read = [
+        (encode_prompt(tokenizer, row["prompt"], BATCH.max_prompt_tokens), row["token_ids"]) for row in rows
+    ]
+    assert led["kl"] == pytest.approx(np.mean(top_two_masses(policy, read)), rel=1e-4) and led["kl"] > 1
+    assert set(led["critic_sha256s"]) == set(model_sha256s(reward_model_path))
+    assert led["against_reference"]["tie"] < 4 and {row["sampling"]["critic"] for row in rows} == {"second"}
+    assert led["score"] != pytest.approx(alone["score"])
+
+
+def test_a_policy_that_is_led_stands_beside_itself(tmp_path, policy_path, reward_model_path):
+    config = ComparePoliciesConfig(
+        policy=ModelSource(path=str(policy_path)), reward_model_path=str(reward_model_path), batch=BATCH,
+        others=(Contestant(name="alone", source=ModelSource(path=str(policy_path))),),
+        guidance=GuidanceOptions(path=str(reward_model_path), policy="second", coefficient=30.0),
+    )  # fmt: skip
+    run = create_run(tmp_path / "run", "compare", config, prompts=prompt_rows(4))
+    result = in_process(compare, ComparePoliciesConfig, run)
+    [other] = result["others"]
+    assert result["policy"]["kl"] > 0.1 and other["kl"] == pytest.approx(0.0, abs=1e-5)
+    assert other["difference"]["value"] == pytest.approx(result["policy"]["score"] - other["score"])
+    led, alone = (
+        read_records(run.path / "answers" / f"{number}.parquet", SAMPLED_RESPONSES) for number in (-1, 0)
+    )
+    assert [row["text"] for row in led] != [row["text"] for row in alone]
+    assert [{row["sampling"]["critic"] for row in rows} for rows in (led, alone)] == [{"second"}, {None}]
 
 
 def test_a_server_cannot_be_led():

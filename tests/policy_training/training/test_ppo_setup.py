@@ -4,14 +4,17 @@ import dataclasses
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from learning.models.files import save_model
 from learning.models.loading import load_policy, load_reward_model
 from learning.models.tokenization import train_tokenizer
+from policy_training.training.config import AdoptConfig
 from policy_training.training.ppo import recipe as ppo
-from policy_training.training.ppo.config import PPOConfig, RolloutOptions
+from policy_training.training.ppo.config import CriticOptions, PPOConfig, RolloutOptions
+from policy_training.training.weights import adopt
 from tests.policy_training.training.conftest import (
     BATCH,
     FRESH,
@@ -83,3 +86,31 @@ def test_every_step_takes_as_many_prompts_as_were_asked_for(tmp_path, policy_pat
     )
     in_process(ppo, PPOConfig, run)
     assert {row["responses"] for row in run.metrics()[0]} == {16}
+
+
+def test_a_checkpoint_s_critic_becomes_that_of_the_policy(tmp_path, policy_path, reward_model_path):
+    """At the last step it is the critic that the run leaves; a head on the policy's trunk is none."""
+    shared = CriticOptions(init_from="shared", max_pretraining_updates=0)
+    for name, critic in (("own", CriticOptions(max_pretraining_updates=0)), ("shared", shared)):
+        config = ppo_config(
+            policy_path, reward_model_path, critic=critic,
+            rollout=RolloutOptions(steps=1, prompts_per_step=4, samples_per_prompt=4),
+        )  # fmt: skip
+        run = create_run(tmp_path / name, "ppo", config, prompts=prompt_rows(8))
+        in_process(ppo, PPOConfig, run)
+        [checkpoint] = (run.path / "checkpoints").iterdir()
+        asked = AdoptConfig(
+            checkpoint_path=str(checkpoint), policy=ModelSource(path=str(policy_path)),
+            critic=ModelSource(path=str(reward_model_path)),
+        )  # fmt: skip
+        adopted = create_run(tmp_path / f"adopt-{name}", "adopt", asked)
+        in_process(adopt, AdoptConfig, adopted)
+        if name == "shared":
+            assert not (adopted.path / "critic").exists() and (adopted.path / "model").is_dir()
+            continue
+        made, left = (load_file(path / "critic" / "model.safetensors") for path in (adopted.path, run.path))
+        assert made.keys() == left.keys() and all(torch.equal(made[key], left[key]) for key in left)
+        assert any(
+            not torch.equal(made[key], value)
+            for key, value in load_file(reward_model_path / "model.safetensors").items()
+        ), "it has learned"

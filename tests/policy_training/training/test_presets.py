@@ -14,7 +14,7 @@ from policy_training.training.dpo.presets import DPO_PRESETS
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from policy_training.training.ppo.config import PPOConfig
-from policy_training.training.ppo.presets import EVALUATION_SAMPLING, PPO_PRESETS
+from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 
 HERE = ModelSource(path="/somewhere")
@@ -174,6 +174,21 @@ PUBLISHED_PPO |= {
         "policy_loss.kl_penalty_coefficient": 1.0,
         "policy_loss.kl_penalty_target": 0.01,
     },
+    "a2c": {  # one step per sample, learned value, GAE, no ratio
+        "algorithm.clip_range": None,
+        "algorithm.ppo_epochs": 1,
+        "algorithm.responses_per_minibatch": 128,  # all responses of a step: one update
+        "rollout.prompts_per_step": 128,
+        "rollout.samples_per_prompt": 1,
+        "algorithm.gae_lambda": 0.9,
+        "critic.init_from": "reward_model",
+        "policy_loss.objective": "log_probability",
+    },
+    "adaptive_kl": {  # Ziegler's code
+        "reward.kl_coefficient": 0.15,
+        "reward.kl_target": 6.0,  # nats
+        "reward.kl_controller": "ziegler_code",
+    },
     "a2c_repeated": {
         "algorithm.clip_range": None,
         "algorithm.ppo_epochs": 4,  # ours
@@ -218,6 +233,7 @@ PUBLISHED_SUPERVISED = {
     "sft_instructgpt": {  # InstructGPT C.1
         "optimizer.schedule": "cosine",
         "data.epochs": 16,
+        "data.keep_epoch_ends": True,  # "best by reward model"
         "model.dropout": 0.2,
     },
 }
@@ -249,12 +265,6 @@ def test_a_ppo_preset_has_the_value_its_source_prints(preset, option, value):
 )
 def test_a_supervised_preset_has_the_value_its_source_prints(preset, option, value):
     assert at(options_to_dict(LANGUAGE_MODEL_PRESETS[preset].config(HERE)), option) == value
-
-
-def test_evaluation_samples_as_secrets_of_rlhf_does():
-    sampling = EVALUATION_SAMPLING  # Secrets 6.1
-    assert (sampling.temperatures, sampling.top_p, sampling.repetition_penalty) == ((0.8,), 0.9, 1.1)
-    assert (sampling.top_k, sampling.max_response_tokens) == (0, 2048)
 
 
 @pytest.mark.parametrize(

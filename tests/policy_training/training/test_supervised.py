@@ -1,9 +1,12 @@
 """What SFT checks before its first step, and what it does with little room."""
 
 import dataclasses
+import json
+import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from learning.interface.options import UserError
 from learning.interface.training_options import (
@@ -14,9 +17,10 @@ from learning.interface.training_options import (
     RuntimeOptions,
 )
 from learning.models.loading import load_policy
-from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
+from policy_training.training.config import AdoptConfig, LanguageModelConfig, LanguageModelDataOptions
 from policy_training.training.supervised import sft
 from policy_training.training.supervised.demonstrations import demonstration_examples
+from policy_training.training.weights import adopt
 from tests.policy_training.training.conftest import (
     FRESH,
     create_run,
@@ -87,6 +91,36 @@ def test_an_architecture_whose_tokenizer_others_rebuild_is_refused(tmp_path):
     with pytest.raises(UserError, match="choose llama"):
         in_process(sft, LanguageModelConfig, run)
     assert torch.is_grad_enabled() and not (run.path / "model").exists()
+
+
+def test_ends_of_epochs_stay_and_a_checkpoint_from_scratch_becomes_a_policy(tmp_path):
+    """20 rows by 8 a step are 3 steps an epoch, so that 8 steps pass the ends of 2."""
+    asked = LanguageModelDataOptions(examples_per_step=8, epochs=2.6, keep_epoch_ends=True)
+    config = sft_config(data=asked, runtime=RuntimeOptions(keep_checkpoints=1))
+    run = create_run(tmp_path / "run", "sft", config, demonstrations=demonstration_rows(24, heldout=4))
+    assert in_process(sft, LanguageModelConfig, run)["steps"] == 8
+    stays = {
+        folder.name.partition(".")[0]: json.loads((folder / "complete.json").read_bytes())["stays"]
+        for folder in (run.path / "checkpoints").iterdir()
+    }
+    assert stays == {"step-000003": True, "step-000006": True, "step-000008": False}
+    shutil.move(run.path / "model", tmp_path / "model")  # as if it had not ended yet
+    adopted = {}
+    for step in (3, 8):
+        [folder] = (run.path / "checkpoints").glob(f"step-00000{step}.*")
+        options = AdoptConfig(
+            checkpoint_path=str(folder),
+            policy=config.model.source,
+            tokenizer_path=str(run.path / "tokenizer"),
+        )
+        adopting = create_run(tmp_path / f"adopt-{step}", "adopt", options)
+        assert in_process(adopt, AdoptConfig, adopting)["checkpoint_step"] == step
+        adopted[step] = load_file(adopting.path / "model" / "model.safetensors")
+    last = load_file(tmp_path / "model" / "model.safetensors")
+    assert adopted[8].keys() == last.keys() and all(torch.equal(adopted[8][key], last[key]) for key in last)
+    assert any(not torch.equal(adopted[3][key], last[key]) for key in last)
+    files = [tmp_path / "model" / "tokenizer.json", adopting.path / "model" / "tokenizer.json"]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_what_a_tool_says_in_a_demonstration_is_read_and_not_learned(tokenizer):

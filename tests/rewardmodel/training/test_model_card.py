@@ -13,7 +13,7 @@ from learning.models.files import save_model
 from learning.models.loading import load_reward_model
 from learning.models.tokenization import TRANSCRIPT_TEMPLATE, train_tokenizer
 from learning.models.tokenizers import autotokenizer_difference, load_tokenizer
-from policy_training.training.rollouts.rollouts import same_tokenization
+from policy_training.training.rollouts.model_sources import same_tokenization
 from rewardmodel.training.config import ObjectiveOptions
 from rewardmodel.training.model_card import (
     describe_input,
