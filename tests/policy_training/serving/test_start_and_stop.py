@@ -53,6 +53,18 @@ def test_by_page_a_reviewer_sees_it_and_a_manager_starts_and_stops_it(policy, pr
     ]
 
 
+def test_by_program_under_the_same_checks(policy, project, max_, ruth, program):
+    call, address = program(max_, project), f"projects/{project.slug}/policies/{policy.pk}/serving"
+    found = call("GET", address).json()
+    assert (found["policy"], found["state"], found["requested_at"]) == (policy.pk, "stopped", None)
+    assert program(ruth, project, role="reviewer")("POST", f"{address}/start").status_code == 404
+    assert call("POST", f"{address}/start").json()["state"] == "waiting"
+    assert call("GET", address).json()["worker_alive"] is False
+    assert call("POST", f"{address}/stop").json()["state"] == "stopped"
+    refused = call("POST", f"{address}/stop")
+    assert (refused.status_code, refused.json()["code"]) == (409, "serving_refused")
+
+
 def test_one_that_is_being_unloaded_is_not_taken_back(policy, max_):
     make_ready(policy, max_)
     stop_policy_serving(actor=max_, policy=policy)

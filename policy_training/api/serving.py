@@ -1,0 +1,56 @@
+"""Policies as a service: whether one is loaded, and its start and stop."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from policy_training.access import access_policy
+from policy_training.models import PolicyServing
+from policy_training.serving.actions import start_policy_serving, stop_policy_serving
+from policy_training.serving.presentation import serving_of
+from rewardmodel.serving.asking import workers_serve
+from workspace.api.base import ProjectApiView
+from workspace.api.operations import operation
+from workspace.roles import Capability
+
+
+class PolicyServingSerializer(serializers.ModelSerializer[PolicyServing]):
+    policy: Any = serializers.IntegerField(source="policy_id")
+    state = serializers.ChoiceField(PolicyServing.State.choices)
+    requested_at = serializers.DateTimeField(allow_null=True, help_text="null: it never was.")
+    worker_alive = serializers.SerializerMethodField(
+        help_text="Whether a worker is there that serves models."
+    )
+
+    class Meta:
+        model = PolicyServing
+        fields = [
+            "policy", "state", "error", "requested_at", "ready_at", "last_used_at", "n_requests", "n_tokens",
+            "retry_at", "stop_requested", "worker_alive",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    def get_worker_alive(self, serving: PolicyServing) -> bool:
+        return workers_serve()
+
+
+class OnePolicyServing(ProjectApiView):
+    @operation(Capability.REVIEW, answers=PolicyServingSerializer)
+    def get(self, request: Request, pk: int) -> PolicyServing:
+        """Whether the policy is loaded and answers conversations."""
+        return serving_of(access_policy(self.project, pk))
+
+
+class StartPolicyServing(ProjectApiView):
+    @operation(Capability.MANAGE, answers=PolicyServingSerializer)
+    def post(self, request: Request, pk: int) -> PolicyServing:
+        """Have a worker load the policy now, before the first message of a conversation does."""
+        return start_policy_serving(actor=self.actor, policy=access_policy(self.project, pk))
+
+
+class StopPolicyServing(ProjectApiView):
+    @operation(Capability.MANAGE, answers=PolicyServingSerializer)
+    def post(self, request: Request, pk: int) -> PolicyServing:
+        """Unload the policy when what it writes is written. A conversation that needs it later loads it again."""
+        return stop_policy_serving(actor=self.actor, policy=access_policy(self.project, pk))
