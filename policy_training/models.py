@@ -120,6 +120,19 @@ class PolicyServing(Service):
 
     policy = models.OneToOneField(Policy, on_delete=models.CASCADE, related_name="serving")
     n_tokens = models.PositiveBigIntegerField(default=0)
+    # Of its server, from the next start on; null: what the model's context allows (serving/lengths.py).
+    max_prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
+    max_response_tokens = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta(Service.Meta):
+        abstract = False
+        constraints = [
+            *Service.Meta.constraints,
+            models.CheckConstraint(
+                condition=~Q(max_prompt_tokens=0) & ~Q(max_response_tokens=0),
+                name="policyserving_lengths_are_positive",
+            ),
+        ]
 
     @property
     def subject(self) -> Policy:

@@ -7,6 +7,7 @@ from policy_training.comparing import views as comparing_views
 from policy_training.judging import views as judging_views
 from policy_training.outgoing.views import POLICIES
 from policy_training.selecting import views as selecting_views
+from policy_training.serving import playground_views as playground
 from policy_training.serving import views as serving
 from runs.adopting.views import adopting_view
 from runs.hub.model_pages import archive_view, describe_view, push_view
@@ -42,6 +43,10 @@ urlpatterns = [
     path("<int:pk>/serving/", serving.live, name="serving"),
     path("<int:pk>/serving/start/", serving.start, name="start_serving"),
     path("<int:pk>/serving/stop/", serving.stop, name="stop_serving"),
+    path("<int:pk>/playground/", playground.playground, name="playground"),
+    path("<int:pk>/playground/answers/", playground.answers, name="playground_answers"),
+    path("<int:pk>/playground/answers/state/", playground.state, name="playground_state"),
+    path("<int:pk>/playground/answers/stop/", playground.stop, name="playground_stop"),
     path("<int:pk>/describe/", describe_view(POLICIES), name="describe"),
     path("<int:pk>/archive/", archive_view(POLICIES), name="archive"),
     path("<int:pk>/push/", push_view(POLICIES), name="push"),

@@ -238,6 +238,7 @@ def pages(page, client, live_server, project, criterion, max_, make_user, tmp_pa
         "start": reverse("rounds:start", args=slug),
         "policies": reverse("policies:list", args=slug),
         "policy": reverse("policies:policy", args=[*slug, policy.pk]),
+        "playground": reverse("policies:playground", args=[*slug, policy.pk]),
         "fine-tune": reverse("policies:fine_tune", args=slug),
         "dpo": reverse("policies:dpo", args=slug),
         "best of n": reverse("policies:best_of_n", args=slug),

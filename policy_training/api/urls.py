@@ -9,6 +9,7 @@ from policy_training.api import (
     merging,
     rewarded,
     selecting,
+    serving,
     views,
 )
 from policy_training.outgoing.views import POLICIES
@@ -41,6 +42,9 @@ project_urlpatterns = [
     path("policies/import", views.ImportPolicy.as_view()),
     path("policies/<int:pk>/evaluations", views.Evaluations.as_view()),
     path("policies/<int:pk>", views.OnePolicy.as_view()),
+    path("policies/<int:pk>/serving", serving.OnePolicyServing.as_view()),
+    path("policies/<int:pk>/serving/start", serving.StartPolicyServing.as_view()),
+    path("policies/<int:pk>/serving/stop", serving.StopPolicyServing.as_view()),
     path("policies/<int:pk>/archive", ModelArchive.as_view(models=POLICIES)),
     path("policies/<int:pk>/push", PushModel.as_view(models=POLICIES)),
 ]

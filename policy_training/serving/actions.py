@@ -1,11 +1,14 @@
 """What people and conversations do to a policy's service: start and stop it. What workers do is in runs.serving."""
 
+from collections.abc import Mapping
+
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from policy_training.models import Policy, PolicyServing
+from policy_training.serving.lengths import require_possible_lengths, serving_lengths
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import User
@@ -22,13 +25,25 @@ class PolicyServingRefused(ActionError):
 
 
 @transaction.atomic
-def start_policy_serving(*, actor: User, policy: Policy, on_request: bool = False) -> PolicyServing:
+def start_policy_serving(
+    *,
+    actor: User,
+    policy: Policy,
+    on_request: bool = False,
+    max_prompt_tokens: int | None = None,
+    max_response_tokens: int | None = None,
+) -> PolicyServing:
     """Have a worker load the policy. Of one that is loaded, or waits to be, nothing changes: one that makes room for
     another policy goes on with that, however often it is asked for, and waits behind the other when it has ended.
 
-    `on_request`: a conversation needs it; the audit row says so. Raises PolicyServingRefused where the site serves
-    none, and to a person while the policy is being unloaded.
+    `on_request`: a conversation needs it; the audit row says so, and the lengths stay as they were set. A person's
+    start sets them, None to what the model's context allows.
+
+    Raises PolicyServingRefused where the site serves none, and to a person while the policy is being unloaded or is
+    loaded with other lengths; InvalidServingLengths.
     """
+    lengths = {"max_prompt_tokens": max_prompt_tokens, "max_response_tokens": max_response_tokens}
+    require_possible_lengths(policy, **lengths)
     if not settings.POLICY_SERVER_MAX_MODELS:
         raise PolicyServingRefused(SWITCHED_OFF, code="serving_switched_off")
     serving, _ = PolicyServing.objects.get_or_create(policy=policy, defaults={"requested_by": actor})
@@ -40,18 +55,36 @@ def start_policy_serving(*, actor: User, policy: Policy, on_request: bool = Fals
         failures=0,
         retry_at=None,
         error="",
+        **({} if on_request else lengths),
     )
     if changed:
         record_audit(
-            actor=actor, action="policy.serve", project=policy.project, target=policy, on_request=on_request
+            actor=actor,
+            action="policy.serve",
+            project=policy.project,
+            target=policy,
+            on_request=on_request,
+            **{name: tokens for name, tokens in lengths.items() if tokens is not None},
         )
-    elif not on_request and PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).exists():
+    elif not on_request:
+        _require_as_asked(policy, serving, lengths)
+    serving.refresh_from_db()
+    return serving
+
+
+def _require_as_asked(policy: Policy, serving: PolicyServing, lengths: Mapping[str, int | None]) -> None:
+    """Of one that is loaded or waits to be. Raises PolicyServingRefused."""
+    if PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).exists():
         raise PolicyServingRefused(
             gettext("“%(name)s” finishes what it writes and is unloaded then: start it again after that.")
             % {"name": policy.name}
         )
-    serving.refresh_from_db()
-    return serving
+    used = serving_lengths(serving)
+    if any(tokens not in (None, getattr(used, name)) for name, tokens in lengths.items()):
+        raise PolicyServingRefused(
+            gettext("“%(name)s” is served with other lengths already: unload it, then start it with these.")
+            % {"name": policy.name}
+        )
 
 
 @transaction.atomic

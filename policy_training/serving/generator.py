@@ -19,6 +19,7 @@ from annotation.conversation.generation import AnswerProgress, AnswerRequest
 from annotation.models import Source
 from policy_training.models import Policy, PolicyServing
 from policy_training.serving.actions import SWITCHED_OFF, start_policy_serving
+from policy_training.serving.lengths import serving_lengths
 from rewardmodel.serving.asking import workers_serve
 from runs.serving.client import ServerUnreachable, exchange
 from workspace.models import User
@@ -91,7 +92,9 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
             # It makes room, and writes to the end only what it knows. It is loaded again when others had their turn.
             return AnswerProgress(state="loading", message=LOADING)
         if is_unknown:
-            found = exchange("POST", "/answers", serving.address, serving.secret, _body(request), ASK_SECONDS)
+            found = exchange(
+                "POST", "/answers", serving.address, serving.secret, _body(serving, request), ASK_SECONDS
+            )
             if found.status == 503:
                 return AnswerProgress(state="loading", message=WAITS)
             if found.status != 202:
@@ -119,12 +122,14 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
     return AnswerProgress(state="writing", text=said["text"])
 
 
-def _body(request: AnswerRequest) -> dict[str, object]:
+def _body(serving: PolicyServing, request: AnswerRequest) -> dict[str, object]:
+    """A policy that is served with shorter answers than the batch asks for gives those."""
+    most = serving_lengths(serving).max_response_tokens
     return {
         "id": request.id,
         "messages": list(request.messages),
         "seed": request.seed,
-        "max_tokens": request.max_tokens,
+        "max_tokens": min(request.max_tokens, most),
         "temperature": request.temperature,
         "top_p": request.top_p,
     }

@@ -8,6 +8,7 @@ from django.conf import settings
 from learning.interface.options import load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.models import PolicyServing
+from policy_training.serving.lengths import serving_lengths
 from policy_training.training.config import ServeConfig
 from runs.serving.server_process import listening_host
 from runs.serving.service import ServiceKind
@@ -15,7 +16,7 @@ from runs.serving.service import ServiceKind
 
 def serve_config(serving: PolicyServing, orphaned_after_seconds: float) -> dict[str, Any]:
     """On the device and at the precision it was trained with; an imported one on the CPU. One process."""
-    policy = serving.policy
+    policy, lengths = serving.policy, serving_lengths(serving)
     trained = RuntimeOptions()
     if policy.produced_by is not None:
         trained = load_options(RuntimeOptions, policy.produced_by.config.get("runtime", {}), where="runtime")
@@ -24,6 +25,8 @@ def serve_config(serving: PolicyServing, orphaned_after_seconds: float) -> dict[
             policy=ModelSource(path=str(policy.artifact.absolute_path)),
             host=listening_host(settings.POLICY_SERVER_HOST),
             runtime=RuntimeOptions(threads=_threads(serving), dtype=trained.dtype, device=trained.device),
+            max_prompt_tokens=lengths.max_prompt_tokens,
+            max_response_tokens=lengths.max_response_tokens,
             orphaned_after_seconds=orphaned_after_seconds,
         )
     )

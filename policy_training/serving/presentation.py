@@ -6,6 +6,8 @@ from django.conf import settings
 from django.utils.translation import gettext
 
 from policy_training.models import Policy, PolicyServing
+from policy_training.serving.forms import ServingLengthsForm
+from policy_training.serving.lengths import serving_lengths
 from rewardmodel.serving.asking import workers_serve
 from workspace.polling import content_fingerprint
 
@@ -31,13 +33,16 @@ def serving_context(policy: Policy) -> dict[str, Any]:
     serving = serving_of(policy)
     active = serving.state in (State.WAITING, State.STARTING, State.READY)
     without_worker = serving.state == State.WAITING and not workers_serve()
+    can_start = bool(settings.POLICY_SERVER_MAX_MODELS) and not active
     return {
         "policy": policy,
         "serving": serving,
         "serving_state": state_words(serving),
         "serving_badge": BADGES.get(State(serving.state), ""),
         "serving_polls": active,
-        "can_start": bool(settings.POLICY_SERVER_MAX_MODELS) and not active,
+        "can_start": can_start,
+        "lengths": serving_lengths(serving),
+        "lengths_form": ServingLengthsForm(serving=serving) if can_start else None,
         "can_stop": (active and not serving.stop_requested) or serving.state == State.FAILED,
         "without_worker": without_worker,
         "switched_off": not settings.POLICY_SERVER_MAX_MODELS,

@@ -31,7 +31,7 @@ from annotation.writing.works import open_work
 from events.actions import create_webhook
 from events.models import Delivery
 from events.publishing import publish_events
-from policy_training.models import Policy, PolicyComparison
+from policy_training.models import Policy, PolicyComparison, PolicyServing
 from policy_training.selecting.actions import pin_policy
 from rewardmodel.models import RewardModel, Serving
 from rounds.models import Round, ScheduleFiring
@@ -283,6 +283,7 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
     new = Policy.objects.create(
         project=project, name="next", artifact=artifact("policy", "next"), source=other, parent=base
     )
+    PolicyServing.objects.create(policy=new, state="waiting", requested_by=manager)
     pin_policy(actor=manager, project=project, policy=base)
     comparison = PolicyComparison.objects.create(
         project=project,
@@ -335,6 +336,7 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
         "failed_run": failed.pk,
         "paused_run": paused.pk,
         "policy": base.pk,
+        "served_policy": new.pk,
         "comparison": comparison.pk,
         "reward_model": reward_model.pk,
         "served_model": served_model.pk,

@@ -15,9 +15,9 @@ SCRIPTS = tuple(
 TAKES_TEXTS = {"gettext": 1, "ngettext": 2}  # how many of the first arguments are texts
 # Their strings are selectors, names of events, attributes and keys, or code.
 TAKES_NAMES = frozenset(
-    "querySelector querySelectorAll closest matches byId getElementById createElement createTreeWalker makeDiv "
-    "makeSlot addEventListener removeEventListener setAttribute getAttribute removeAttribute hasAttribute Event "
-    "CustomEvent matchMedia edgeOf onClick replace split get set getPropertyValue setProperty".split()
+    "querySelector querySelectorAll closest matches byId getElementById createElement makeElement createTreeWalker "
+    "makeDiv makeSlot addEventListener removeEventListener setAttribute getAttribute removeAttribute hasAttribute "
+    "Event CustomEvent matchMedia edgeOf onClick replace split get set getPropertyValue setProperty".split()
 )
 # Whatever is given to these is read by somebody.
 SHOWS = frozenset(

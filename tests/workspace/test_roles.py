@@ -142,7 +142,8 @@ PAGES = {
         *(f"data:{name}" for name in ("push_dataset", "freezing", "freezing_live")),
         *(f"reward_models:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("describe", "archive", "push")),
-        *(f"policies:{name}" for name in ("start_serving", "stop_serving")),
+        *(f"policies:{name}" for name in ("start_serving", "stop_serving", "playground")),
+        *(f"policies:playground_{name}" for name in ("answers", "state", "stop")),
         *(f"policies:{name}" for name in ("select", "pin", "unpin")),
         *(
             f"policies:{name}"

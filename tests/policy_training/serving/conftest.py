@@ -75,3 +75,13 @@ def start_worker(tmp_path):
         worker.wait()
     for serving in PolicyServing.objects.all():
         end_processes(service_tag(POLICY_SERVERS, serving), 10_000, None, "")
+
+
+@pytest.fixture
+def stand_in(tmp_path):
+    from tests.policy_training.serving.stand_in import StandIn
+
+    found = StandIn()
+    found.server.announce(tmp_path, "127.0.0.1")
+    yield found
+    found.close()

@@ -1,17 +1,22 @@
 """A policy's server is started, seen and stopped by a page and by command, under the same checks."""
 
+import json
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from annotation.conversation.generation import AnswerRequest
 from policy_training.models import PolicyServing
 from policy_training.serving.actions import (
     PolicyServingRefused,
     start_policy_serving,
     stop_policy_serving,
 )
+from policy_training.serving.generator import _body
+from policy_training.serving.kind import serve_config
+from policy_training.serving.lengths import serving_lengths
 from workspace.database import database_now_plus
 from workspace.models import AuditEvent
 
@@ -53,6 +58,18 @@ def test_by_page_a_reviewer_sees_it_and_a_manager_starts_and_stops_it(policy, pr
     ]
 
 
+def test_by_program_under_the_same_checks(policy, project, max_, ruth, program):
+    call, address = program(max_, project), f"projects/{project.slug}/policies/{policy.pk}/serving"
+    found = call("GET", address).json()
+    assert (found["policy"], found["state"], found["requested_at"]) == (policy.pk, "stopped", None)
+    assert program(ruth, project, role="reviewer")("POST", f"{address}/start").status_code == 404
+    assert call("POST", f"{address}/start").json()["state"] == "waiting"
+    assert call("GET", address).json()["worker_alive"] is False
+    assert call("POST", f"{address}/stop").json()["state"] == "stopped"
+    refused = call("POST", f"{address}/stop")
+    assert (refused.status_code, refused.json()["code"]) == (409, "serving_refused")
+
+
 def test_one_that_is_being_unloaded_is_not_taken_back(policy, max_):
     make_ready(policy, max_)
     stop_policy_serving(actor=max_, policy=policy)
@@ -85,3 +102,68 @@ def test_by_command(policy, project, max_):
         say("base", "--stop")
     with pytest.raises(CommandError, match="no policy of the project"):
         say("other")
+    say("base", "--start", "--max-prompt-tokens", "90")
+    assert PolicyServing.objects.get().max_prompt_tokens == 90
+    with pytest.raises(CommandError, match="add --start"):
+        say("base", "--max-prompt-tokens", "90")
+
+
+def test_the_lengths_are_what_was_asked_or_else_what_the_context_allows(policy, max_):
+    context = json.loads((policy.artifact.absolute_path / "config.json").read_text())[
+        "max_position_embeddings"
+    ]
+    start_policy_serving(actor=max_, policy=policy)
+
+    def served_with():
+        found = serve_config(PolicyServing.objects.get(), 60.0)
+        return found["max_prompt_tokens"], found["max_response_tokens"]
+
+    assert served_with() == (context - 1, context // 2)
+    stop_policy_serving(actor=max_, policy=policy)
+    start_policy_serving(actor=max_, policy=policy, max_prompt_tokens=30, max_response_tokens=20)
+    assert served_with() == (30, 20)
+    asked = {"id": "a", "messages": [], "seed": "7", "temperature": 1.0, "top_p": 1.0}
+    for tokens, sent in ((40, 20), (10, 10)):
+        request = AnswerRequest(**asked, source=policy.source, max_tokens=tokens)
+        assert _body(PolicyServing.objects.get(), request)["max_tokens"] == sent
+    # A conversation that needs it later keeps them; a person's start sets them anew.
+    stop_policy_serving(actor=max_, policy=policy)
+    start_policy_serving(actor=max_, policy=policy, on_request=True)
+    assert served_with() == (30, 20)
+    stop_policy_serving(actor=max_, policy=policy)
+    start_policy_serving(actor=max_, policy=policy)
+    assert served_with() == (context - 1, context // 2)
+
+
+def test_a_context_without_a_limit_or_a_long_one_is_used_within_bounds(policy, max_):
+    config = policy.artifact.absolute_path / "config.json"
+    for change in ({"max_position_embeddings": 131_072}, {"max_position_embeddings": None}):
+        config.write_text(json.dumps(json.loads(config.read_text()) | change))
+        found = serving_lengths(PolicyServing(policy=policy))
+        assert (found.max_prompt_tokens, found.max_response_tokens) == (8192, 2048)
+
+
+def test_lengths_that_do_not_fit_are_refused_by_page_and_program(policy, project, max_, program, client):
+    context = json.loads((policy.artifact.absolute_path / "config.json").read_text())[
+        "max_position_embeddings"
+    ]
+    call, address = program(max_, project), f"projects/{project.slug}/policies/{policy.pk}/serving"
+    for name, tokens in (("max_prompt_tokens", context), ("max_response_tokens", context // 2 + 1)):
+        refused = call("POST", f"{address}/start", {name: tokens})
+        assert (refused.status_code, list(refused.json()["fields"])) == (400, [name])
+        assert f"found {tokens:,}" in refused.json()["detail"]
+    page = reverse("policies:policy", args=[project.slug, policy.pk])
+    client.force_login(max_)
+    for sent, words in ((context, f"found {context:,}"), ("many", "Tokens of a conversation: Enter a whole")):
+        shown = client.post(f"{page}serving/start/", {"max_prompt_tokens": sent}, follow=True)
+        assert words in shown.content.decode()
+    assert not PolicyServing.objects.exists()
+    client.post(f"{page}serving/start/", {"max_prompt_tokens": "30", "max_response_tokens": ""})
+    found = call("GET", address).json()
+    assert (found["state"], found["max_prompt_tokens"], found["max_response_tokens"]) == (
+        "waiting", 30, context // 2,
+    )  # fmt: skip
+    assert call("POST", f"{address}/start").status_code == 200  # as it is
+    assert call("POST", f"{address}/start", {"max_prompt_tokens": 30}).status_code == 200
+    other = call("POST", f"{address}/start", {"max_prompt_tokens": 40})
+    assert (other.status_code, "other lengths" in other.json()["detail"]) == (409, True)
