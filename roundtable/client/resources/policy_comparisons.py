@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.client.resource import Pages, Resource
-from roundtable.client.resources.shared import OneRun
 from roundtable.operations import Operation
+from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import Artifact, OneRun
 
 
 class AlongBodyRequest(TypedDict):
     settings: NotRequired[dict[str, Any]]
+    preset: NotRequired[Literal["plain", "secrets"]]
     reward_model: int
     prompt_set: int
     prompts: NotRequired[int]
@@ -23,6 +24,7 @@ class AlongBodyRequest(TypedDict):
 
 class CompareBodyRequest(TypedDict):
     settings: NotRequired[dict[str, Any]]
+    preset: NotRequired[Literal["plain", "secrets"]]
     reward_model: int
     prompt_set: int
     prompts: NotRequired[int]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.client.resource import Resource
-from roundtable.client.resources.shared import OneRun, Presets, ShareOfSetRequest
 from roundtable.operations import Operation
+from roundtable.client.resource import Resource
+from roundtable.client.resources.shared import Artifact, OneRun, Preset, Presets, ShareOfSetRequest
 
 
 class AdoptBodyRequest(TypedDict):
@@ -27,8 +27,11 @@ class BestOfNBodyRequest(TypedDict):
     reward_model: int
     further_reward_models: NotRequired[list[int]]
     further_weights: NotRequired[list[float]]
+    further_criteria: NotRequired[list[str]]
+    criterion_weights: NotRequired[list[float]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
+    function_time_limits: NotRequired[list[float]]
     prompt_set: NotRequired[int]
     preset: NotRequired[Literal["llama2", "tiny"]]
     samplers: NotRequired[list[int]]
@@ -72,13 +75,18 @@ class PPOBodyRequest(TypedDict):
     reward_model: int
     further_reward_models: NotRequired[list[int]]
     further_weights: NotRequired[list[float]]
+    further_criteria: NotRequired[list[str]]
+    criterion_weights: NotRequired[list[float]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
+    function_time_limits: NotRequired[list[float]]
     prompt_set: NotRequired[int]
     reference: NotRequired[int]
     preset: NotRequired[
         Literal[
+            "a2c",
             "a2c_repeated",
+            "adaptive_kl",
             "instructgpt",
             "llama2",
             "lora",
@@ -108,8 +116,11 @@ class PolicyGradientBodyRequest(TypedDict):
     reward_model: int
     further_reward_models: NotRequired[list[int]]
     further_weights: NotRequired[list[float]]
+    further_criteria: NotRequired[list[str]]
+    criterion_weights: NotRequired[list[float]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
+    function_time_limits: NotRequired[list[float]]
     prompt_set: NotRequired[int]
     reference: NotRequired[int]
     preset: NotRequired[Literal["grpo", "reinforce", "rloo", "tiny"]]
@@ -117,7 +128,7 @@ class PolicyGradientBodyRequest(TypedDict):
 
 class PolicyTrainingsResource(Resource):
     def adopt(self, *, idempotency_key: str | None = None, **body: Unpack[AdoptBodyRequest]) -> OneRun:
-        """Queue the making of a policy from a checkpoint of a run of PPO or of a policy gradient."""
+        """Queue the making of a policy from a checkpoint of a training."""
         return cast(
             OneRun,
             self.perform(

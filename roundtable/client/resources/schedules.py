@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
+from roundtable.operations import Operation
 from roundtable.client.resource import Pages, Resource
 from roundtable.client.resources.shared import ShareOfSetRequest, StepValuesRequest
-from roundtable.operations import Operation
 
 
 class Firing(TypedDict):
@@ -44,8 +44,11 @@ class NewScheduleRequest(TypedDict):
     reference: NotRequired[Literal["start_policy", "first_policy"]]
     further_reward_models: NotRequired[list[int]]
     further_weights: NotRequired[list[float]]
+    further_criteria: NotRequired[list[str]]
+    criterion_weights: NotRequired[list[float]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
+    function_time_limits: NotRequired[list[float]]
     reward_weight: NotRequired[float]
     reward_combination: NotRequired[Literal["weighted_sum", "safety_gate", "ensemble"]]
     normalize_models: NotRequired[bool]
@@ -56,7 +59,9 @@ class NewScheduleRequest(TypedDict):
     reference_policy: NotRequired[int]
     ppo_preset: NotRequired[
         Literal[
+            "a2c",
             "a2c_repeated",
+            "adaptive_kl",
             "instructgpt",
             "llama2",
             "lora",
@@ -76,6 +81,7 @@ class NewScheduleRequest(TypedDict):
     reward_model_preset: NotRequired[
         Literal["instructgpt", "llama2", "n_plus", "secrets", "stiennon", "tiny"]
     ]
+    reward_model_criteria: NotRequired[list[str]]
     plan_options: NotRequired[dict[str, Any]]
     steps: NotRequired[list[StepValuesRequest]]
     meet_previous: NotRequired[bool]

@@ -221,3 +221,4 @@ class StepValuesRequest(TypedDict):
     preferred_at_least: NotRequired[float]
     rated_mark: NotRequired[str]
     rated_at_least: NotRequired[float]
+    learn_from: NotRequired[Literal["texts", "demonstrations"]]
