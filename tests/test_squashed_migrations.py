@@ -35,11 +35,13 @@ def test_a_site_with_every_migration_lacks_none_and_records_the_new_ones():
     assert set(executor.loader.replacements) <= set(recorded)
 
 
-def test_a_new_database_is_made_by_one_migration_of_each_app():
+def test_a_new_database_is_made_by_one_migration_of_each_app_and_those_after_it():
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes(), clean_start=True)
-    own = [migration.app_label for migration, _ in plan if migration.app_label in OWN]
-    assert own == list(OWN)
+    own = [migration for migration, _ in plan if migration.app_label in OWN]
+    assert [migration.app_label for migration in own if migration.replaces] == list(OWN)
+    replaced = {name for migration in own for name in migration.replaces}
+    assert not replaced & {(migration.app_label, migration.name) for migration in own}
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.7, 0.85, 0.95])
