@@ -6,7 +6,10 @@ from pathlib import Path
 
 from django.conf import settings
 
+from learning.interface.options import UserError
+from learning.interface.run_directory import RunDirectory
 from runs.models import Run
+from runs.run_files import best_checkpoint
 from runs.states import RunState
 
 logger = logging.getLogger(__name__)
@@ -35,16 +38,29 @@ def free_intermediates(run: Run) -> None:
 
 def intermediates(run: Run, folder: Path) -> list[Path]:
     """What the folder of a run that is done can do without: all but the checkpoints that its options name
-    (`runtime.keep_steps`).
+    (`runtime.keep_steps`) and, where an alarm was raised, the best one from before it.
     """
-    kept = (run.config.get("runtime") or {}).get("keep_steps") or ()
+    steps = {f"step-{step:06d}" for step in (run.config.get("runtime") or {}).get("keep_steps") or ()}
+    best = _best_before_an_alarm(folder)
     checkpoints = folder / "checkpoints"
-    if not kept or not checkpoints.is_dir():
+    if not (steps or best) or not checkpoints.is_dir():
         return [folder / name for name in INTERMEDIATES if (folder / name).is_dir()]
     # Named step-000200.f3 (learning.checkpoints).
     removable = [
         path
         for path in checkpoints.iterdir()
-        if path.is_dir() and path.name.partition(".")[0] not in {f"step-{step:06d}" for step in kept}
+        if path.is_dir() and path.name.partition(".")[0] not in steps and path != best
     ]
     return [*sorted(removable), *(path for path in [folder / "shards"] if path.is_dir())]
+
+
+def _best_before_an_alarm(folder: Path) -> Path | None:
+    """What a run learned before an alarm, where its result is of later weights: it can still become a policy."""
+    try:
+        result = RunDirectory(folder).result() or {}
+    except (OSError, UserError):
+        return None
+    if not result.get("alarms") or result.get("ended_early_at_step") is not None:
+        return None
+    best = best_checkpoint(folder)
+    return best.path if best is not None else None

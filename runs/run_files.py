@@ -232,8 +232,19 @@ class Checkpoint:
 
 def checkpoints(run: Run) -> list[Checkpoint]:
     """Those that are complete, newest first; of several attempts at a step the last."""
+    return checkpoints_in(run.path)
+
+
+def best_checkpoint(folder: Path) -> Checkpoint | None:
+    """Of a run's folder, the one with the highest score; None where none has a score."""
+    scored = [(found.score, found.step, found) for found in checkpoints_in(folder) if found.score is not None]
+    return max(scored, key=lambda each: each[:2])[2] if scored else None
+
+
+def checkpoints_in(folder: Path) -> list[Checkpoint]:
+    """See `checkpoints`."""
     found: dict[int, Checkpoint] = {}
-    for file in sorted((run.path / "checkpoints").glob("step-*/complete.json")):
+    for file in sorted((folder / "checkpoints").glob("step-*/complete.json")):
         try:
             complete = json.loads(file.read_bytes())
             step, score = int(complete["step"]), complete["score"]

@@ -146,6 +146,7 @@ def _live_context(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "display": display,
+        "can_end": display.can_resume and run_files.best_checkpoint(run.path) is not None,
         "log": log,
         "samples": samples,
         "has_curves": run_files.has_curves(run),

@@ -100,7 +100,9 @@ def paused_ppo(run_in) -> Run:
         error=reason,
         progress={"step": 40, "notes": [reason]},
     )
-    paused.path.mkdir(parents=True)
+    best = paused.path / "checkpoints" / "step-000020.f1"
+    best.mkdir(parents=True)
+    (best / "complete.json").write_text(json.dumps({"step": 20, "score": 1.5}))
     rows = [
         {
             "step": step,

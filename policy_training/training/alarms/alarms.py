@@ -7,13 +7,13 @@ from typing import Any
 
 from learning.checkpoints import DataclassState
 from policy_training.training.alarms.config import AlarmOptions
+from policy_training.training.alarms.objective import OBJECTIVE
 from policy_training.training.rewards.sources import SPREAD
 
 LENGTH, PERPLEXITY, KL, SCORE = "response_tokens", "response_perplexity", "kl", "score"
 ENSEMBLE_SPREAD = f"score_{SPREAD}"
 SAMPLER_KL = "sampler_kl"
 WATCHED = (LENGTH, PERPLEXITY, KL, SCORE, ENSEMBLE_SPREAD, SAMPLER_KL)
-OBJECTIVE = "rlhf_reward"  # what the best checkpoint is chosen by
 RESPONSES = "responses"
 KL_RESPONSES = 128  # the mean KL of the last steps is over at least so many: of fewer it is noise
 
@@ -93,7 +93,9 @@ class AlarmWatch(DataclassState):
         self.raised = {kind: step for kind, step in self.raised.items() if kind in ("score", "support")}
 
     def objective(self) -> float | None:
-        """Mean of the last steps' score minus KL penalty; None once an alarm was raised: no later step is best."""
+        """Mean over the last steps of the score minus the KL penalty (objective.py); None once an alarm was raised: no
+        later step is best.
+        """
         values = self.last.get(OBJECTIVE)
         return sum(values) / len(values) if values and not self.notes else None
 

@@ -14,7 +14,7 @@ class AlarmOptions:
     """
 
     # note: a sentence on the run's page. pause: a checkpoint, and the run waits for a manager, who has it go on or end
-    # with the best checkpoint from before the alarm.
+    # with the best checkpoint from before the alarm. With both the best one is kept as it comes.
     action: Literal["off", "note", "pause"] = "note"
     window: int = 10  # steps
     # Collapse is all three at once: longer responses, a lower perplexity of them, and a KL above its limit (Secrets of

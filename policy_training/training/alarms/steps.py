@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learning.checkpoints import Checkpoints
+from learning.distributed import DistributedContext
 from learning.run_context import PauseRequested, RunContext
 from policy_training.training.alarms.alarms import AlarmWatch, RewardLimits, supported_kl
 from policy_training.training.alarms.config import AlarmOptions
+from policy_training.training.alarms.objective import HELD_OUT_OBJECTIVE
 from policy_training.training.reward_config import RewardSourcesOptions
 from policy_training.training.rollouts.rollouts import RolloutScorer
 
@@ -53,12 +55,16 @@ def keep_step(
     alarms: AlarmWatch,
     options: AlarmOptions,
     *,
+    metrics: Mapping[str, Any],
     step: int,
+    policy_step: int,
+    evaluates: bool,
     last: bool,
     raised: Sequence[str],
     notes: Sequence[str],
 ) -> None:
-    """A checkpoint where one is due, and the sentences of `raised` beside the run's other `notes`.
+    """A checkpoint where one is due or this step is the best so far, and the sentences of `raised` beside the run's
+    other `notes`. `metrics` are the step's; `evaluates`: the run evaluates on held-out prompts between its steps.
 
     Raises PauseRequested where the alarms pause, once a checkpoint is written: what is now is what later steps are then
     compared with.
@@ -69,8 +75,47 @@ def keep_step(
         alarms.start_anew()
         checkpoints.save(step)
         raise PauseRequested(" ".join(raised))
-    score = alarms.objective() if options.action == "pause" else None
+    score = best_by(alarms, options, metrics, policy_step=policy_step, evaluates=evaluates)
     checkpoints.after_step(step, last=last, score=score)
+
+
+def best_by(
+    alarms: AlarmWatch,
+    options: AlarmOptions,
+    metrics: Mapping[str, Any],
+    *,
+    policy_step: int,
+    evaluates: bool,
+) -> float | None:
+    """What this step is compared by with others for the best checkpoint; None where it is not.
+
+    Evaluations answer the same prompts with the same noise, so where there are any they alone decide; else the mean
+    over the alarms' window does, which evens out what prompts a step happens to have. Looked at once a window, for a
+    run that only improves writes a checkpoint each time. After an alarm no step is best: its score is then what the
+    policy exploits.
+    """
+    if options.action == "off" or alarms.notes:
+        return None
+    if evaluates:
+        return metrics.get(HELD_OUT_OBJECTIVE)
+    return alarms.objective() if policy_step % options.window == 0 else None
+
+
+def end_with_best(context: RunContext[Any], checkpoints: Checkpoints, distributed: DistributedContext) -> int:
+    """Put a paused run that is to end back to its best checkpoint; returns its step.
+
+    Raises PauseRequested where none can be used: the weights since the alarm are not what was asked for.
+    """
+    step = checkpoints.restore_best()
+    if step is None:
+        distributed.barrier()  # every rank has read the request
+        if context.is_main:
+            context.run_directory.ask_to_end(False)
+        raise PauseRequested(
+            "No checkpoint from before the alarm can be used, so the run cannot end with one; have it go on, or cancel "
+            "it."
+        )
+    return step
 
 
 def compare_ends(

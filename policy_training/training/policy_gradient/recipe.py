@@ -32,7 +32,8 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.steps import keep_step, reward_limits, unknown_support
+from policy_training.training.alarms.objective import OBJECTIVE
+from policy_training.training.alarms.steps import end_with_best, keep_step, reward_limits, unknown_support
 from policy_training.training.attention import with_math_attention
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.losses import (
@@ -56,6 +57,7 @@ from policy_training.training.ppo.reports import (
     evaluate_step,
     log_samples,
     result_of,
+    step_objective,
 )
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
@@ -138,11 +140,12 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     raised = list(alarms.notes)  # what a run that ends early ends for
     ends_early = context.run_directory.is_asked_to_end()
     if ends_early:
-        steps_total = step = checkpoints.restore_best() or step
+        steps_total = step = end_with_best(context, checkpoints, state.distributed)
     while step < steps_total and progress.stopped_at_kl is None:
         step += 1
         context.require_current()
         metrics, rollouts = gradient_step(state, step)
+        metrics[OBJECTIVE] = step_objective(state, rollouts, metrics["kl"])
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0:
             metrics |= evaluate_step(state)
@@ -156,7 +159,17 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
             progress.stopped_at_kl = metrics["kl"]
         last = step == steps_total or progress.stopped_at_kl is not None
         keep_step(
-            context, checkpoints, alarms, config.alarms, step=step, last=last, raised=new_alarms, notes=notes
+            context,
+            checkpoints,
+            alarms,
+            config.alarms,
+            metrics=metrics,
+            step=step,
+            policy_step=step,
+            evaluates=0 < every <= config.rollout.steps,
+            last=last,
+            raised=new_alarms,
+            notes=notes,
         )
 
     context.set_status(stage="evaluating", step=step, steps_total=step)

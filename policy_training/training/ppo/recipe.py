@@ -18,7 +18,8 @@ from learning.checkpoints import Checkpoints, Stateful
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.steps import keep_step, reward_limits, unknown_support
+from policy_training.training.alarms.objective import OBJECTIVE
+from policy_training.training.alarms.steps import end_with_best, keep_step, reward_limits, unknown_support
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.experience import gather_experience, make_minibatches
 from policy_training.training.ppo.micro_batches import Minibatch
@@ -28,6 +29,7 @@ from policy_training.training.ppo.reports import (
     evaluate_step,
     log_samples,
     result_of,
+    step_objective,
 )
 from policy_training.training.ppo.setup import PPOState, build_state
 from policy_training.training.ppo.shared_trunk import SharedCritic
@@ -83,7 +85,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     raised = list(alarms.notes)  # what a run that ends early ends for
     ends_early = context.run_directory.is_asked_to_end()
     if ends_early:
-        step = checkpoints.restore_best() or step
+        step = end_with_best(context, checkpoints, state.distributed)
 
     def steps_left() -> int:
         return config.rollout.steps - progress.policy_steps if progress.stopped_at_kl is None else 0
@@ -92,6 +94,8 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         step += 1
         context.require_current()
         metrics, rollouts = ppo_step(state, step)
+        if metrics["phase"] == "policy":
+            metrics[OBJECTIVE] = step_objective(state, rollouts, metrics["kl"])
         interval = config.evaluation.evaluate_every_steps
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
             metrics |= evaluate_step(state)
@@ -109,7 +113,10 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
             checkpoints,
             alarms,
             config.alarms,
+            metrics=metrics,
             step=step,
+            policy_step=progress.policy_steps,
+            evaluates=0 < interval <= config.rollout.steps,
             last=steps_left() == 0,
             raised=new_alarms,
             notes=notes,

@@ -8,7 +8,10 @@ from learning.engine import Engine
 from learning.interface.training_options import EvaluationOptions, ModelOptions, ModelSource, RuntimeOptions
 from learning.models.tokenization import decode_response
 from learning.run_context import RunContext
+from policy_training.training.alarms.objective import HELD_OUT_OBJECTIVE, penalised_score, score_deviation
+from policy_training.training.ppo.config import RewardOptions
 from policy_training.training.ppo.experience import RolloutConfig, RolloutState
+from policy_training.training.reward_config import RewardSourcesOptions
 from policy_training.training.rewards.sources import measure_scales, scorer_report
 from policy_training.training.rollouts.measures import thinned
 from policy_training.training.rollouts.rollouts import (
@@ -25,6 +28,12 @@ from policy_training.training.rollouts.sampler import SamplingRequest
 
 
 class ReportedConfig(RolloutConfig, Protocol):
+    @property
+    def reward(self) -> RewardOptions: ...
+
+    @property
+    def rewards(self) -> RewardSourcesOptions: ...
+
     @property
     def evaluation(self) -> EvaluationOptions: ...
 
@@ -130,9 +139,19 @@ def evaluate_step(state: ReportedState) -> dict[str, Any]:
     return {
         "eval_score": evaluation.score,
         "eval_kl": evaluation.kl,
+        HELD_OUT_OBJECTIVE: step_objective(state, rollouts, evaluation.kl or 0.0),
         "eval_scores": thinned([rollout.score for rollout in rollouts]),
         **{f"eval_score_{name}": mean for name, mean in evaluation.parts.items()},
     }
+
+
+def step_objective(state: ReportedState, rollouts: Sequence[Rollout], kl: float) -> float:
+    """What the best checkpoint is chosen by, of these rollouts at a mean `kl` (nats a response)."""
+    config = state.config
+    deviation = score_deviation(
+        config.reward, state.progress.initial_evaluation, whiten=config.rewards.whiten
+    )
+    return penalised_score(rollouts, kl=kl, options=config.reward, deviation=deviation)
 
 
 def result_of(
