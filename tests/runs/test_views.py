@@ -96,7 +96,7 @@ def cast(project, make_user, max_, ada, ruth, olga):
     }
 
 
-READS = ("list", "run", "live", "metrics", "figures", "file")
+READS = ("list", "run", "live", "metrics", "figures", "answers", "file")
 ACTS = ("cancel", "retry", "resume", "clone", "limit")
 MAY_READ, MAY_ACT = {"reviewer", "manager"}, {"manager"}
 

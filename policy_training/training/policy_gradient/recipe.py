@@ -148,7 +148,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         metrics[OBJECTIVE] = step_objective(state, rollouts, metrics["kl"])
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0:
-            metrics |= evaluate_step(state)
+            metrics |= evaluate_step(state, step)
         if step == 1:
             metrics["initial_scores"] = progress.initial_scores
         new_alarms = alarms.look(metrics, config.alarms, step=step, limits=limits)
@@ -176,7 +176,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     if state.rollout_server is not None:
         state.rollout_server.close()
     after, rollouts = evaluate(state)
-    log_samples(state, rollouts, step)
+    log_samples(state, rollouts, step, after)
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
     sha256s = state.policy.save_model(state.tokenizer, context.path / "model")

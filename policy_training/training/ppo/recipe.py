@@ -98,7 +98,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
             metrics[OBJECTIVE] = step_objective(state, rollouts, metrics["kl"])
         interval = config.evaluation.evaluate_every_steps
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
-            metrics |= evaluate_step(state)
+            metrics |= evaluate_step(state, step)
         if step == 1:
             metrics["initial_scores"] = progress.initial_scores
         new_alarms = look_for_alarms(state, alarms, metrics, step)
@@ -129,7 +129,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     state.scorer.close()
     if state.rollout_server is not None:
         state.rollout_server.close()
-    log_samples(state, rollouts, step)
+    log_samples(state, rollouts, step, after)
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
     critic_path = context.path / "critic"

@@ -131,11 +131,13 @@ def evaluate_start(state: ReportedState) -> None:
     before, rollouts = evaluate(state)
     state.progress.initial_evaluation = before.as_dict()
     state.progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+    log_samples(state, rollouts, 0, before)
 
 
-def evaluate_step(state: ReportedState) -> dict[str, Any]:
-    """A step's metrics of the held-out prompts."""
+def evaluate_step(state: ReportedState, step: int) -> dict[str, Any]:
+    """A step's metrics of the held-out prompts, whose first answers are logged."""
     evaluation, rollouts = evaluate(state)
+    log_samples(state, rollouts, step, evaluation)
     return {
         "eval_score": evaluation.score,
         "eval_kl": evaluation.kl,
@@ -201,12 +203,22 @@ def result_of(
     }
 
 
-def log_samples(state: ReportedState, rollouts: Sequence[Rollout], step: int) -> None:
+def log_samples(
+    state: ReportedState, rollouts: Sequence[Rollout], step: int, evaluation: PolicyEvaluation | None = None
+) -> None:
+    """Texts to read: of a step's own rollouts, or of an `evaluation`, whose prompts are the same each time. The run's page
+    shows these by prompt, and knows them by the name.
+    """
+    name, further = "prompt", {}
+    if evaluation is not None:
+        name = "evaluation_prompt"
+        further = {} if evaluation.kl is None else {"kl": f"{evaluation.kl:.4f}"}
     for rollout in rollouts[: state.config.evaluation.logged_samples]:
         state.context.log_sample(
             step,
-            prompt=rollout.prompt.text,
+            **{name: rollout.prompt.text},
             response=decode_response(state.tokenizer, rollout.response.token_ids),
             score=f"{rollout.score:.4f}",
             **part_texts(rollout),
+            **further,
         )

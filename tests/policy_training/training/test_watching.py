@@ -265,6 +265,15 @@ def test_an_alarm_pauses_the_run_which_goes_on_or_ends_before_it(tmp_path, alarm
     )
     assert np.mean(evaluated[0]["eval_scores"]) == pytest.approx(evaluated[0]["eval_score"], abs=1e-3)
     assert whole.metrics()[0][0]["initial_scores"] == whole.result()["scores_before"]
+    # The same prompts at the start, after each step of the policy and at the end, with the KL of that moment.
+    fixed = [row for row in whole.samples(1000) if "evaluation_prompt" in row]
+    steps = [0, *(line["step"] for line in evaluated), evaluated[-1]["step"]]
+    prompts = [row["evaluation_prompt"] for row in fixed]
+    assert len(set(prompts[:4])) == 4 and prompts == prompts[:4] * len(steps)
+    assert [row["step"] for row in fixed] == [step for step in steps for _ in range(4)]
+    assert {row["kl"] for row in fixed[4:8]} == {f"{evaluated[0]['eval_kl']:.4f}"}
+    scores = [float(row["score"]) for row in fixed[4:8]]
+    assert np.mean(scores) == pytest.approx(evaluated[0]["eval_score"], abs=1e-3)
 
 
 def test_a_policy_gradient_pauses_goes_on_and_ends_as_ppo_does(tmp_path, policy_path, reward_model_path):
