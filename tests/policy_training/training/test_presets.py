@@ -248,6 +248,16 @@ def test_a_supervised_preset_has_the_value_its_source_prints(preset, option, val
     assert at(options_to_dict(LANGUAGE_MODEL_PRESETS[preset].config(HERE)), option) == value
 
 
+@pytest.mark.parametrize("preset", [*PPO_PRESETS.values(), *POLICY_GRADIENT_PRESETS.values()])
+def test_a_run_of_a_preset_is_looked_at_on_the_way(preset):
+    """Between its ends at least twice, at most ten times, and for at most a fifth of the answers it samples."""
+    rollout, evaluation = preset.rollout, preset.evaluation
+    looks = rollout.steps // evaluation.evaluate_every_steps
+    between = (rollout.steps - 1) // evaluation.evaluate_every_steps
+    assert between >= 2 and looks <= 10
+    assert looks * evaluation.max_examples <= 0.2 * rollout.steps * rollout.responses_per_step
+
+
 def test_evaluation_samples_as_secrets_of_rlhf_does():
     sampling = EVALUATION_SAMPLING  # Secrets 6.1
     assert (sampling.temperatures, sampling.top_p, sampling.repetition_penalty) == ((0.8,), 0.9, 1.1)
