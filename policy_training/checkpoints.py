@@ -22,7 +22,8 @@ def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name
     """Queue the making of a policy from the run's checkpoint of this step. The run itself goes on as it was.
 
     Raises ActionError for a run of another kind or project, and for a step without a checkpoint: a run keeps its last
-    ones and, where alarms pause it, the best one; a run that is done keeps none unless the settings say so.
+    ones and, unless alarms are off, the best one; a run that is done keeps the best one where an alarm was raised, and
+    those that its options or the settings say.
     """
     require_of_project(project, run)
     if run.kind not in (PPO.name, POLICY_GRADIENT.name):

@@ -17,9 +17,8 @@ from benchmarks.experiments.configurations import CONFIGURATIONS, Configuration
 from benchmarks.experiments.materials import Materials, run_in_process
 from benchmarks.experiments.runs import answers_kept, mean_gold
 from learning.interface.record_schemas import PROMPTS, TEXTS
-from policy_training.training.alarms.alarms import WATCHED, AlarmWatch, RewardLimits
+from policy_training.training.alarms.alarms import OBJECTIVE, WATCHED, AlarmWatch, RewardLimits
 from policy_training.training.alarms.config import AlarmOptions
-from policy_training.training.alarms.objective import OBJECTIVE
 from policy_training.training.ppo import recipe as ppo
 
 NAMES = ("vanilla", "max")

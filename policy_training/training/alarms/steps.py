@@ -6,10 +6,9 @@ from typing import Any
 from learning.checkpoints import Checkpoints
 from learning.distributed import DistributedContext
 from learning.run_context import PauseRequested, RunContext
-from policy_training.training.alarms.alarms import AlarmWatch, RewardLimits, supported_kl
+from policy_training.training.alarms.alarms import HELD_OUT_OBJECTIVE, AlarmWatch, RewardLimits, supported_kl
 from policy_training.training.alarms.config import AlarmOptions
-from policy_training.training.alarms.objective import HELD_OUT_OBJECTIVE
-from policy_training.training.reward_config import RewardSourcesOptions
+from policy_training.training.reward_config import MAIN_PART, RewardSourcesOptions
 from policy_training.training.rollouts.rollouts import RolloutScorer
 
 
@@ -18,25 +17,30 @@ def reward_limits(
 ) -> RewardLimits:
     """What the reward model can speak for: a given score, or its own figures where it has them.
 
-    The KL is that of the reward model that learned from the fewest answers. A score that is also a function's or a
-    judge's has a range of its own, and no KL where no reward model takes part.
+    The KL is that of the reward model that learned from the fewest answers. Of a score that is made of several each
+    reward model that takes part is held against its own range: what they make together has none, nor have functions and
+    a judge. There is no KL where no reward model takes part.
     """
-    models = [scorer.reward_model, *(further.reward_model for further in scorer.further_scorers.values())]
+    models = {MAIN_PART: scorer.reward_model}
+    models |= {name: further.reward_model for name, further in scorer.further_scorers.items()}
     weights = [rewards.weight, *(part.weight for part in rewards.models)]
-    configs = [
-        model.model.config
-        for model, weight in zip(models, weights, strict=True)
+    configs = {
+        name: model.model.config
+        for (name, model), weight in zip(models.items(), weights, strict=True)
         if weight or rewards.combination != "weighted_sum"
-    ]
-    score = options.score_limit
-    known = getattr(scorer.reward_model.model.config, "reward_range", None)
-    if score is None and known and rewards.is_single:
-        score = float(known[1])
-    answers = [getattr(config, "labelled_answers", None) for config in configs]
+    }
+    score, parts = options.score_limit, {}
+    if score is None:
+        ranges = {name: getattr(config, "reward_range", None) for name, config in configs.items()}
+        parts = {name: float(known[1]) for name, known in ranges.items() if known}
+        if rewards.is_single:
+            score, parts = parts.get(MAIN_PART), {}
+    answers = [getattr(config, "labelled_answers", None) for config in configs.values()]
     counted = [count for count in answers if count is not None]
-    if options.supporting_answers is None or not counted or len(counted) < len(answers):
-        return RewardLimits(score=score)
-    return RewardLimits(score=score, kl=supported_kl(min(counted), options.supporting_answers))
+    kl = None
+    if options.supporting_answers is not None and counted and len(counted) == len(answers):
+        kl = supported_kl(min(counted), options.supporting_answers)
+    return RewardLimits(score=score, parts=parts, kl=kl)
 
 
 def unknown_support(options: AlarmOptions, limits: RewardLimits) -> list[str]:
@@ -125,6 +129,6 @@ def compare_ends(
     if options.action == "off":
         return []
     alarms = AlarmWatch()
-    alarms.see(before, window=1)
-    alarms.see(after, window=1)
+    alarms.see(before, window=1, parts=limits.parts)
+    alarms.see(after, window=1, parts=limits.parts)
     return [f"Alarm: {words}." for words in alarms.found(options, limits).values()]

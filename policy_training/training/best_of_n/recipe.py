@@ -45,13 +45,12 @@ from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.judged_candidates import add_judges_rewards
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.rewards.sources import scorer_report
+from policy_training.training.rollouts.policy_evaluation import PolicyEvaluation, evaluate_policy
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
-    PolicyEvaluation,
     Prompt,
     RolloutScorer,
     cut_notes,
-    evaluate_policy,
     model_source_sha256s,
     tokenize_prompts,
 )

@@ -40,11 +40,11 @@ from policy_training.training.evaluation.pair_verdicts import judged_report, pai
 from policy_training.training.evaluation.verdicts import verdicts
 from policy_training.training.judge_config import TEMPLATE_VERSION
 from policy_training.training.rewards.judging import Comparison, Judge, Judged
+from policy_training.training.rollouts.policy_evaluation import evaluate_policy
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     RolloutScorer,
-    evaluate_policy,
     same_tokenization,
     tokenize_prompts,
 )

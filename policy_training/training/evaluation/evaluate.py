@@ -30,12 +30,12 @@ from learning.run_context import RunContext
 from policy_training.training.config import EvaluateConfig
 from policy_training.training.evaluation.verdicts import verdicts
 from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report
+from policy_training.training.rollouts.policy_evaluation import evaluate_policy
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     Rollout,
     cut_notes,
-    evaluate_policy,
     generate_rollouts,
     load_reference,
     model_source_sha256s,

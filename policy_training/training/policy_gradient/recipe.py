@@ -31,8 +31,7 @@ from learning.models.sizes import role_sizes, sizes_as_rows
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.objective import OBJECTIVE
+from policy_training.training.alarms.alarms import OBJECTIVE, AlarmWatch
 from policy_training.training.alarms.steps import end_with_best, keep_step, reward_limits, unknown_support
 from policy_training.training.attention import with_math_attention
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
@@ -268,7 +267,7 @@ def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list
     """Rollouts and the updates on them; returns metrics and rollouts. The noise comes from `step`."""
     config, progress = state.config, state.progress
     started_at = time.perf_counter()
-    rollouts = step_rollouts(state, step)
+    rollouts, seconds = step_rollouts(state, step)
     rollout_done_at = time.perf_counter()
     minibatches = make_minibatches(state, rollouts)
     metrics: dict[str, Any] = {"responses": len(rollouts)}
@@ -285,7 +284,7 @@ def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list
     state.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
     return metrics | {
         "optimizer_steps": len(history),
-        "seconds_rollout": rollout_done_at - started_at,
+        **seconds,
         "seconds_experience": experience_ready_at - rollout_done_at,
         "seconds_update": finished_at - experience_ready_at,
     }, rollouts

@@ -17,8 +17,7 @@ from typing import Any
 from learning.checkpoints import Checkpoints, Stateful
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.objective import OBJECTIVE
+from policy_training.training.alarms.alarms import OBJECTIVE, AlarmWatch
 from policy_training.training.alarms.steps import end_with_best, keep_step, reward_limits, unknown_support
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.experience import gather_experience, make_minibatches
@@ -162,7 +161,7 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
     progress = state.progress
     critic_only = not critic_pretraining_done(state)
     started_at = time.perf_counter()
-    rollouts = step_rollouts(state, step)
+    rollouts, seconds = step_rollouts(state, step)
     rollout_done_at = time.perf_counter()
     metrics: dict[str, Any] = {"phase": "critic" if critic_only else "policy", "responses": len(rollouts)}
     minibatches = make_minibatches(state, rollouts)
@@ -184,7 +183,7 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
         metrics |= update_penalty(state, minibatches)
         if state.weight_average is not None:
             metrics["ema_distance"] = state.weight_average.distance()
-    metrics["seconds_rollout"] = rollout_done_at - started_at
+    metrics |= seconds
     metrics["seconds_experience"] = experience_ready_at - rollout_done_at
     metrics["seconds_update"] = finished_at - experience_ready_at
     return metrics, rollouts

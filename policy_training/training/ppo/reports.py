@@ -8,19 +8,19 @@ from learning.engine import Engine
 from learning.interface.training_options import EvaluationOptions, ModelOptions, ModelSource, RuntimeOptions
 from learning.models.tokenization import decode_response
 from learning.run_context import RunContext
-from policy_training.training.alarms.objective import HELD_OUT_OBJECTIVE, penalised_score, score_deviation
+from policy_training.training.alarms.alarms import HELD_OUT_OBJECTIVE
 from policy_training.training.ppo.config import RewardOptions
 from policy_training.training.ppo.experience import RolloutConfig, RolloutState
+from policy_training.training.ppo.objective import penalised_score, score_deviation
 from policy_training.training.reward_config import RewardSourcesOptions
 from policy_training.training.rewards.sources import measure_scales, scorer_report
 from policy_training.training.rollouts.measures import thinned
+from policy_training.training.rollouts.policy_evaluation import PolicyEvaluation, evaluate_policy
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
-    PolicyEvaluation,
     Prompt,
     Rollout,
     RolloutScorer,
-    evaluate_policy,
     model_source_sha256s,
     part_texts,
 )
@@ -206,8 +206,8 @@ def result_of(
 def log_samples(
     state: ReportedState, rollouts: Sequence[Rollout], step: int, evaluation: PolicyEvaluation | None = None
 ) -> None:
-    """Texts to read: of a step's own rollouts, or of an `evaluation`, whose prompts are the same each time. The run's page
-    shows these by prompt, and knows them by the name.
+    """Texts to read: of a step's own rollouts, or of an `evaluation`, whose prompts are the same each time. The run's
+    page shows these by prompt, and knows them by the name.
     """
     name, further = "prompt", {}
     if evaluation is not None:

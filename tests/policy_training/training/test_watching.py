@@ -19,7 +19,6 @@ from learning.interface.training_options import (
 from learning.run_context import PauseRequested
 from policy_training.training.alarms.alarms import AlarmWatch, RewardLimits
 from policy_training.training.alarms.config import AlarmOptions
-from policy_training.training.alarms.objective import penalised_score, score_deviation
 from policy_training.training.alarms.steps import best_by, compare_ends
 from policy_training.training.config import AdoptConfig
 from policy_training.training.evaluation import compare
@@ -28,6 +27,7 @@ from policy_training.training.policy_gradient import recipe as policy_gradient
 from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
 from policy_training.training.ppo import recipe as ppo
 from policy_training.training.ppo.config import PPOConfig, RewardOptions, RolloutOptions
+from policy_training.training.ppo.objective import penalised_score, score_deviation
 from policy_training.training.rollouts.measures import distinct_metrics, perplexity, spread_metrics, thinned
 from policy_training.training.rollouts.rollouts import Prompt, Rollout
 from policy_training.training.rollouts.sampler import SampledResponse

@@ -10,9 +10,6 @@ from policy_training.training.ppo.config import RewardOptions
 from policy_training.training.rollouts.rewards import replace_score_without_eos, subtract_score_without_eos
 from policy_training.training.rollouts.rollouts import Rollout
 
-OBJECTIVE = "penalised_score"  # of a step's own rollouts
-HELD_OUT_OBJECTIVE = f"eval_{OBJECTIVE}"
-
 
 def penalised_score(
     rollouts: Sequence[Rollout], *, kl: float, options: RewardOptions, deviation: float
