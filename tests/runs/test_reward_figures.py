@@ -82,10 +82,14 @@ def test_one_prompt_is_shown_over_the_steps(ppo_run, client, max_):
     assert (tea.text, cake.text, list(cake.answers)) == ("Tea?", "Cake?", [0, 4])
     client.force_login(max_)
     page = client.get(reverse("runs:run", args=["kitchen", run.pk])).content.decode()
-    assert "One prompt over the steps" in page and "Yes, please." in page and "What &lt;cake&gt;?" not in page
+    assert "One prompt over the steps" in page and "Yes, please." in page
     address = reverse("runs:answers", args=["kitchen", run.pk])
     part = client.get(address, {"prompt": "1"}).content.decode()
-    assert "What &lt;cake&gt;?" in part and '<option value="1" selected>Cake?' in part
+    assert (
+        "What &lt;cake&gt;?" in part
+        and "Yes, please." not in part
+        and '<option value="1" selected>Cake?' in part
+    )
     for wrong in ("9", "-1", "x", "9" * 40):
         assert "Yes, please." in client.get(address, {"prompt": wrong}).content.decode()
 

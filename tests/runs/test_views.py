@@ -387,6 +387,8 @@ def test_a_paused_run_without_a_best_checkpoint_is_not_ended(client, run_in, max
         ("value_loss", "Loss"),
         ("tokens_per_second", "Speed"),
         ("seconds_experience", "Speed"),
+        ("seconds_scoring", "Speed"),
+        ("seconds_rollout", "Speed"),  # of runs before sampling and scoring were told apart
         ("entropy", "Entropy"),
         ("response_perplexity", "Perplexity of its own answers"),
         ("eval_perplexity", "Perplexity"),
