@@ -37,6 +37,7 @@ from trainers.processes import Report, machine_load, prepare, run_ours, run_peer
 from trainers.synthetic import SMALL, Sizes, make_rankings
 
 LEARNING_RATE = 1e-6
+PARTS = ("sampling", "scoring", "experience", "update")  # of a step's seconds
 
 
 def main() -> None:
@@ -111,7 +112,7 @@ def describe(found: dict[int, tuple[list[Report], list[Report]]]) -> str:
         report = ours[-1]
         parts = {
             part: sum(step[f"seconds_{part}"] for step in report["metrics"]) / report["steps"]
-            for part in ("rollout", "experience", "update")
+            for part in PARTS
         }
         shares = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in parts.items())
         lines.append(f"N = {count}: {report['layout']} rows, {report['batch']}; a step of ours: {shares}.")
@@ -121,9 +122,9 @@ def describe(found: dict[int, tuple[list[Report], list[Report]]]) -> str:
 def growth(small: bool) -> str:
     """A Markdown table of seconds a step, by what was changed."""
     lines = [
-        "| prompt tokens | N | width | sampling and scores, s | log-probs, values and first update, s "
+        "| prompt tokens | N | width | sampling, s | scores, s | log-probs, values and first update, s "
         "| further updates, s | response tokens a second of the processor |",
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|",
     ]
     base = {"prompt": 6, "count": 2, "width": 16} if small else {"prompt": 160, "count": 4, "width": 256}
     steps = {"prompt": (2.5, 0.4), "count": (0.25, 2), "width": (0.5, 2)} if not small else {"count": (2,)}
@@ -150,7 +151,7 @@ def growth(small: bool) -> str:
             )
             report = run_ours("ppo", folder, count)
         (step,) = report["metrics"]
-        seconds = [step[f"seconds_{part}"] for part in ("rollout", "experience", "update")]
+        seconds = [step[f"seconds_{part}"] for part in PARTS]
         rate = step["response_tokens"] * step["responses"] / report["cpu_s"]
         cells = [*case.values(), *(f"{part:.1f}" for part in seconds), f"{rate:.0f}"]
         lines.append("| " + " | ".join(map(str, cells)) + " |")

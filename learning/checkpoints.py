@@ -8,13 +8,14 @@
         complete.json                       sizes, sha256, offsets of metrics and samples; written last
 
 A checkpoint is written under a temporary name, synced and renamed. The newest one that verifies counts. The
-last few, the best and those of the steps that the options or the recipe name are kept. No pickle, except
-DeepSpeed's shards after their sha256 matched.
+last few, the best and those of the steps that the options or the recipe name are kept; a new best is written whatever
+the interval. No pickle, except DeepSpeed's shards after their sha256 matched.
 """
 
 import hashlib
 import json
 import logging
+import math
 import os
 import random
 import shutil
@@ -152,15 +153,31 @@ class Checkpoints:
         scored = [info for info in self._list_complete() if info.score is not None and _verify(info) is None]
         return max(scored, key=lambda info: (info.score, info.step)) if scored else None
 
-    def after_step(self, step: int, *, last: bool = False, score: float | None = None) -> None:
-        """Save when it is time, or when some rank was asked to stop; then raise StopRequested.
+    def _is_new_best(self, score: float) -> bool:
+        """Above every score on the disk, so that a run that was killed and resumed decides as it would have.
 
-        A run that was asked to stop in its last step goes on to its end. `score` (higher is better) marks
-        the best checkpoint, which is kept.
+        Files are not verified here, which reads all of them; `restore_best` does.
         """
+        is_best = False
+        if self._distributed.is_main:
+            known = [info.score for info in self._list_complete() if info.score is not None]
+            is_best = not known or score > max(known)
+        return bool(self._distributed.broadcast_object(is_best))
+
+    def after_step(self, step: int, *, last: bool = False, score: float | None = None) -> None:
+        """Save when it is time, at a new best, or when some rank was asked to stop; then raise StopRequested.
+
+        A run that was asked to stop in its last step goes on to its end. `score` (higher is better, the same on every
+        rank; None: not measured) marks the best checkpoint, which is written at once and kept: later weights cannot
+        give it back. In a run that only improves each score costs a checkpoint, so recipes score evaluations and
+        windows of steps, not every step.
+        """
+        if score is not None and not math.isfinite(score):
+            score = None
+        is_best = score is not None and self._is_new_best(score)
         stop = self._distributed.any(self._context.stop_requested) and not last
         is_due = step % self._runtime.checkpoint_every_steps == 0 or step in self._keep_steps
-        if stop or last or is_due:
+        if stop or last or is_due or is_best:
             self.save(step, score=score)
         if stop:
             raise StopRequested(f"checkpointed at step {step}; start the run again to go on")

@@ -103,8 +103,8 @@ def adopt_checkpoint(*, actor: User, project: Project, run: Run, step: int, name
     PPO's critic comes along where it has weights of its own.
 
     Raises ActionError for a run of another kind or project, and for a step without a checkpoint: a run keeps its last
-    ones and, where alarms pause it, the best one; a run that is done keeps none unless the settings or its options say
-    so.
+    ones and, unless alarms are off, the best one; a run that is done keeps the best one where an alarm was raised, and
+    those that its options or the settings say.
     """
     require_of_project(project, run)
     require_training(run)

@@ -16,6 +16,7 @@ from runs.artifacts import Digest, hash_path, relative_to_data_dir
 from runs.errors import BadArtifact, BadRunConfig, IllegalTransition, RunChanged
 from runs.models import Artifact, Run
 from runs.paths import with_relative_paths
+from runs.run_files import best_checkpoint
 from runs.run_kinds import RunKind
 from runs.states import FINISHED, RunState
 from runs.time_limits import MAX_MINUTES
@@ -156,12 +157,20 @@ def retry_run(*, actor: User, run: Run) -> Run:
 def resume_run(*, actor: User, run: Run, end: bool = False) -> Run:
     """Have a paused run go on from where it paused; with `end`, end with its best checkpoint from before the pause.
 
-    Raises IllegalTransition for a run that is not paused.
+    Raises IllegalTransition for a run that is not paused, ActionError where it is to end and has no such checkpoint.
     """
     run = Run.objects.select_for_update(no_key=True).select_related("project").get(pk=run.pk)
     if run.state != RunState.PAUSED:
         raise IllegalTransition(
             gettext("The run is %(lower)s, not paused.") % {"lower": run.get_state_display().lower()}
+        )
+    if end and best_checkpoint(run.path) is None:
+        raise ActionError(
+            gettext(
+                "The run kept no checkpoint from before the alarm, so it cannot end with one; have it go on, or "
+                "cancel it."
+            ),
+            code="no_best_checkpoint",
         )
     try:
         # Before the state: whoever claims the run must find it, and nothing works in the folder of a paused run.

@@ -205,7 +205,7 @@ def log_tail(run: Run) -> str:
             text = read_tail(run.path / OUTPUT_FILE, OUTPUT_TAIL_BYTES).decode(errors="replace")
         except OSError:
             return ""
-    return _printable("\n".join(text.splitlines()[-LOG_LINES:]))
+    return printable("\n".join(text.splitlines()[-LOG_LINES:]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,8 +245,19 @@ class Checkpoint:
 
 def checkpoints(run: Run) -> list[Checkpoint]:
     """Those that are complete, newest first; of several attempts at a step the last."""
+    return checkpoints_in(run.path)
+
+
+def best_checkpoint(folder: Path) -> Checkpoint | None:
+    """Of a run's folder, the one with the highest score; None where none has a score."""
+    scored = [(found.score, found.step, found) for found in checkpoints_in(folder) if found.score is not None]
+    return max(scored, key=lambda each: each[:2])[2] if scored else None
+
+
+def checkpoints_in(folder: Path) -> list[Checkpoint]:
+    """See `checkpoints`."""
     found: dict[int, Checkpoint] = {}
-    for file in sorted((run.path / "checkpoints").glob("step-*/complete.json")):
+    for file in sorted((folder / "checkpoints").glob("step-*/complete.json")):
         try:
             complete = json.loads(file.read_bytes())
             step, score = int(complete["step"]), complete["score"]
@@ -259,9 +270,9 @@ def checkpoints(run: Run) -> list[Checkpoint]:
 def _named_texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """A text under its name; of a mapping of texts (answers of policies) each under the name that somebody gave it."""
     if isinstance(value, Mapping) and value and all(isinstance(text, str) for text in value.values()):
-        yield from ((_printable(inner), _printable(text)) for inner, text in value.items())
+        yield from ((printable(inner), printable(text)) for inner, text in value.items())
     else:
-        yield name.replace("_", " "), _printable(value if isinstance(value, str) else _as_json(value))
+        yield name.replace("_", " "), printable(value if isinstance(value, str) else _as_json(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,6 +324,6 @@ def environment(run: Run) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False) if found else ""
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """NUL and other control characters have no place in HTML."""
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\N{REPLACEMENT CHARACTER}", text)

@@ -10,6 +10,7 @@ urlpatterns = [
     path("<int:pk>/live/", views.run_live, name="live"),
     path("<int:pk>/metrics/", views.run_metrics, name="metrics"),
     path("<int:pk>/figures/", views.run_figures, name="figures"),
+    path("<int:pk>/answers/", views.run_answers, name="answers"),
     path("<int:pk>/files/<str:name>", views.run_file, name="file"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
     path("<int:pk>/retry/", views.retry, name="retry"),

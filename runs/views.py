@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from runs import actions, run_files
 from runs.access import access_run, access_run_file, readable_files
+from runs.fixed_prompts import FIXED_PROMPTS, fixed_prompts
 from runs.forms import TimeLimitForm
 from runs.judge_figures import judge_figures
 from runs.models import Run, RunQuerySet, Worker
@@ -97,6 +98,8 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "is_policy_training": run.kind in POLICY_TRAININGS,
         "has_rollouts": run.kind in WITH_ROLLOUTS,
         "figures": reward_figures(run) if run.kind in WITH_ROLLOUTS else None,
+        "has_answers": run.kind in FIXED_PROMPTS,
+        **_answers_context(run),
     }
     return render(request, "runs/run.html", context)
 
@@ -130,6 +133,24 @@ def run_figures(request: ProjectRequest, pk: int) -> HttpResponse:
     return render(request, "runs/reward_figures.html", {"run": run, "figures": reward_figures(run)})
 
 
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def run_answers(request: ProjectRequest, pk: int) -> HttpResponse:
+    """The answers to one of the prompts that a training answers now and then, chosen by its number on the page."""
+    run = access_run(request.project, pk)
+    return render(
+        request, "runs/run_answers.html", {"run": run, **_answers_context(run, request.GET.get("prompt", ""))}
+    )
+
+
+def _answers_context(run: Run, number: str = "") -> dict[str, Any]:
+    prompts = fixed_prompts(run)
+    chosen = int(number) if number.isdecimal() and len(number) < 6 else 0
+    chosen = chosen if chosen < len(prompts) else 0
+    return {"prompts": prompts, "shown_prompt": chosen, "shown": prompts[chosen] if prompts else None}
+
+
 def _live_context(run: Run) -> dict[str, Any]:
     display = run_display(run)
     log, samples = run_files.log_tail(run), run_files.samples(run)
@@ -151,6 +172,7 @@ def _live_context(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "display": display,
+        "can_end": display.can_resume and run_files.best_checkpoint(run.path) is not None,
         "log": log,
         "samples": samples,
         "has_curves": run_files.has_curves(run),

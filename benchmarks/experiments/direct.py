@@ -23,10 +23,10 @@ from learning.models.tokenizers import load_tokenizer
 from policy_training.training.best_of_n import recipe as best_of_n
 from policy_training.training.config import SamplingOptions
 from policy_training.training.dpo import recipe as dpo
+from policy_training.training.rollouts.policy_evaluation import evaluate_policy
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     RolloutScorer,
-    evaluate_policy,
     tokenize_prompts,
 )
 from policy_training.training.rollouts.sampler import SamplingRequest

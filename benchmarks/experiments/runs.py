@@ -64,7 +64,7 @@ def answers_kept(module: Any) -> Iterator[list[Reported]]:
     kept: list[Reported] = []
     reported, begun = module.log_samples, time.process_time()
 
-    def keep(state: Any, rollouts: Sequence[Any], step: int) -> None:
+    def keep(state: Any, rollouts: Sequence[Any], step: int, evaluation: Any = None) -> None:
         kept.append(
             Reported(
                 step,
@@ -72,7 +72,7 @@ def answers_kept(module: Any) -> Iterator[list[Reported]]:
                 time.process_time() - begun,
             )
         )
-        reported(state, rollouts, step)
+        reported(state, rollouts, step, evaluation)
 
     module.log_samples = keep
     try:

@@ -270,6 +270,18 @@ class RunDirectory:
         rows = [_parse_line(line, f"{self.path}/samples.jsonl") for line in lines[-limit:]]
         return [row for row in rows if isinstance(row, dict)]
 
+    def samples_with(self, name: str, limit_bytes: int) -> list[dict[str, Any]]:
+        """The sample texts that have this name, oldest first: of the first `limit_bytes` of the file."""
+        path = self.path / "samples.jsonl"
+        try:
+            with open_plain(path) as file:
+                lines = file.read(limit_bytes).split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        quoted = json.dumps(name).encode()  # most lines are of other texts and need not be parsed
+        rows = [_parse_line(line, str(path)) for line in lines if quoted in line]
+        return [row for row in rows if isinstance(row, dict) and name in row]
+
     def log_tail(self, lines: int = 200) -> str:
         """The last lines of log.txt (of its last 256 KB)."""
         try:

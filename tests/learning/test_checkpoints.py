@@ -154,6 +154,23 @@ def test_the_last_two_and_the_best_are_kept(train, run):
     assert names(run) == ["step-000004.f0", "step-000010.f0", "step-000012.f0"]
 
 
+def test_a_new_best_is_written_whatever_the_interval_and_a_killed_run_decides_alike(tmp_path, make_policy):
+    """Scores at every second step; a worse one, an equal one and one that is no number write nothing."""
+    scores = {2: 1.0, 4: 0.5, 6: 3.0, 8: 3.0, 10: float("nan")}
+    runtime = {"checkpoint_every_steps": 100}
+    run = create(tmp_path / "best", runtime=runtime)
+    first = Trained(run, make_policy("gpt2"))
+    first.steps(1, 5, score=scores.get)
+    assert names(run) == ["step-000002.f0"]
+    first.context.release()
+    second = Trained(run, make_policy("gpt2"))
+    second.steps(3, 7, score=scores.get)
+    assert (second.done, names(run)) == (2, ["step-000002.f0", "step-000006.f0"])
+    second.steps(8, 11, score=scores.get)
+    assert names(run) == ["step-000002.f0", "step-000006.f0"]
+    assert second.checkpoints.restore_best() == 6
+
+
 def test_a_later_fence_wins_at_equal_steps_and_names_carry_it(train, run):
     run.write_fence(3)
     first = train()

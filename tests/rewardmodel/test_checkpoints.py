@@ -116,6 +116,19 @@ def test_without_the_training_s_inputs_it_says_so(training, project, max_):
         ADOPT.build_inputs(run)
 
 
+def test_the_best_checkpoint_before_an_alarm_stays_when_the_run_is_done(training):
+    """Of a run that ended with it the model is that checkpoint's already."""
+    training.state = "done"
+    result = training.path / "result.json"
+    result.write_text(json.dumps({"alarms": ["Alarm at step 30."], "ended_early_at_step": None}))
+    write_checkpoint(training, "step-000010.f1", 10, 0.5)
+    free_intermediates(training)
+    assert [path.name for path in (training.path / "checkpoints").iterdir()] == ["step-000020.f1"]
+    result.write_text(json.dumps({"alarms": ["Alarm at step 30."], "ended_early_at_step": 20}))
+    free_intermediates(training)
+    assert not (training.path / "checkpoints").exists()
+
+
 def test_the_checkpoints_that_were_asked_for_stay_when_the_run_is_done(training):
     training.config["runtime"]["keep_steps"] = [20]
     training.state = "done"

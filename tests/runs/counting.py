@@ -47,6 +47,9 @@ def main(context: RunContext[CountingOptions]) -> dict[str, object]:
         if context.stop_requested and step < options.steps:
             raise StopRequested
         if options.trouble == "pauses" and step == 2:
+            checkpoint = context.path / "checkpoints" / "step-000002.f0"
+            checkpoint.mkdir(parents=True)
+            write_whole(checkpoint / "complete.json", {"step": 2, "score": 1.0})
             raise PauseRequested("Alarm: three comes next.")
     context.log_sample(counted["step"], prompt="What is next?", response=str(counted["step"] + 1))
     (context.path / "model").mkdir(exist_ok=True)

@@ -100,7 +100,9 @@ def paused_ppo(run_in) -> Run:
         error=reason,
         progress={"step": 40, "notes": [reason]},
     )
-    paused.path.mkdir(parents=True)
+    best = paused.path / "checkpoints" / "step-000020.f1"
+    best.mkdir(parents=True)
+    (best / "complete.json").write_text(json.dumps({"step": 20, "score": 1.5}))
     rows = [
         {
             "step": step,
@@ -114,6 +116,18 @@ def paused_ppo(run_in) -> Run:
         for step in range(1, 41)
     ]
     (paused.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    samples = [
+        {
+            "step": step,
+            "evaluation_prompt": f"{prompt} " * 20,
+            "response": f"{prompt} {step}. " * 30,
+            "score": "0.5000",
+            "kl": "1.2500",
+        }
+        for step in (0, 20, 40)
+        for prompt in ("Tea?", "Cake?")
+    ]
+    (paused.path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in samples))
     paused.refresh_from_db()
     return paused
 
@@ -129,6 +143,16 @@ def test_a_paused_ppo_run_s_page_is_accessible_and_fits(max_looks, live_server, 
     expect(page.locator("#reward-figures figure")).to_have_count(4)
     assert not run_axe(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_answers_to_another_prompt_are_shown_when_it_is_chosen(max_looks, live_server, paused_ppo):
+    page = max_looks
+    page.goto(live_server.url + url("run", paused_ppo))
+    answers = page.locator("#run-answers")
+    expect(answers.locator("tbody tr")).to_have_count(3)
+    page.select_option("#answers-prompt", "1")
+    expect(answers.locator("tbody tr").last).to_contain_text("Cake? 40.")
+    expect(answers.locator("tbody tr")).to_have_count(3)
 
 
 def test_ending_a_paused_run_asks_first_and_going_on_does_not(max_looks, live_server, paused_ppo):

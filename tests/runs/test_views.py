@@ -6,6 +6,7 @@ import os
 import re
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from learning.interface.run_directory import RunDirectory
@@ -95,7 +96,7 @@ def cast(project, make_user, max_, ada, ruth, olga):
     }
 
 
-READS = ("list", "run", "live", "metrics", "figures", "file")
+READS = ("list", "run", "live", "metrics", "figures", "answers", "file")
 ACTS = ("cancel", "retry", "resume", "clone", "limit")
 MAY_READ, MAY_ACT = {"reviewer", "manager"}, {"manager"}
 
@@ -323,10 +324,16 @@ def test_cancel_retry_and_clone_by_the_buttons(client, run, max_):
     assert answer["Location"] == url("run", clone)
 
 
+def keep_checkpoint(run, *, score):
+    folder = run.path / "checkpoints" / "step-000003.f1"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "complete.json").write_text(json.dumps({"step": 3, "score": score}))
+
+
 @pytest.mark.parametrize("end", [True, False])
 def test_a_paused_run_says_why_and_has_two_buttons(client, run_in, max_, ruth, end):
     run = run_in("paused")
-    run.path.mkdir(parents=True)
+    keep_checkpoint(run, score=0.5)
     client.force_login(ruth)
     page = client.get(url("run", run)).content.decode()
     assert run.error in page and "Paused" in page and 'id="resume-run"' not in page
@@ -372,6 +379,24 @@ def test_the_page_says_what_a_judge_took_of_a_run_that_was_cancelled_too(client,
     assert client.get(url("file", filled, name="judge.json")).status_code == 200
 
 
+def test_a_paused_run_without_a_best_checkpoint_is_not_ended(client, run_in, max_):
+    run = run_in("paused")
+    keep_checkpoint(run, score=None)  # what it goes on from
+    client.force_login(max_)
+    page = client.get(url("run", run)).content.decode()
+    assert 'id="resume-run"' in page and 'id="end-run"' not in page
+    assert "It kept no checkpoint from before the alarm, so it cannot end with one." in page
+    answer = client.post(url("resume", run), {"end": "yes"}, follow=True)
+    [message] = answer.context["messages"]
+    assert "cannot end with one; have it go on, or cancel it." in str(message)
+    answer = client.post(f"/api/v1/projects/{run.project.slug}/runs/{run.pk}/end")
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_best_checkpoint")
+    with pytest.raises(CommandError, match="cannot end with one"):
+        call_command("resume_run", run.project.slug, str(run.pk), "--end")
+    run.refresh_from_db()
+    assert run.state == "paused" and not RunDirectory(run.path).is_asked_to_end()
+
+
 @pytest.mark.parametrize(
     ("metric", "panel"),
     [
@@ -395,6 +420,8 @@ def test_the_page_says_what_a_judge_took_of_a_run_that_was_cancelled_too(client,
         ("value_loss", "Loss"),
         ("tokens_per_second", "Speed"),
         ("seconds_experience", "Speed"),
+        ("seconds_scoring", "Speed"),
+        ("seconds_rollout", "Speed"),  # of runs before sampling and scoring were told apart
         ("entropy", "Entropy"),
         ("response_perplexity", "Perplexity of its own answers"),
         ("eval_perplexity", "Perplexity"),

@@ -1,7 +1,7 @@
 """Signs of collapse and over-optimisation in the metrics of steps. Pure, but for the state a checkpoint keeps."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,9 @@ LENGTH, PERPLEXITY, KL, SCORE = "response_tokens", "response_perplexity", "kl", 
 ENSEMBLE_SPREAD = f"score_{SPREAD}"
 SAMPLER_KL = "sampler_kl"
 WATCHED = (LENGTH, PERPLEXITY, KL, SCORE, ENSEMBLE_SPREAD, SAMPLER_KL)
-OBJECTIVE = "rlhf_reward"  # what the best checkpoint is chosen by
+# What the best checkpoint is chosen by (ppo/objective.py): of a step's own rollouts, and of held-out prompts.
+OBJECTIVE = "penalised_score"
+HELD_OUT_OBJECTIVE = f"eval_{OBJECTIVE}"
 RESPONSES = "responses"
 KL_RESPONSES = 128  # the mean KL of the last steps is over at least so many: of fewer it is noise
 
@@ -23,7 +25,14 @@ class RewardLimits:
     """What the reward model can speak for. None: it does not say."""
 
     score: float | None = None  # no score of a held-out answer is above it
+    # Of a score that is made of several, by reward model (the part's name): as `score`, of its own scores.
+    parts: Mapping[str, float] = field(default_factory=dict)
     kl: float | None = None  # nats a response, see `supported_kl`
+
+
+def part_metric(part: str) -> str:
+    """What a step's metrics call the mean of a part of the score."""
+    return f"{SCORE}_{part}"
 
 
 def supported_kl(answers: int, supporting: float) -> float:
@@ -53,7 +62,7 @@ class AlarmWatch(DataclassState):
         """Sentences of the alarms that this step raises. An alarm is raised once, until `start_anew`."""
         if options.action == "off":
             return []
-        self.see(metrics, window=options.window)
+        self.see(metrics, window=options.window, parts=limits.parts)
         # Before that the last steps would be among the first.
         is_comparable = self.seen >= 2 * options.window
         found = self.found(options, limits) if is_comparable else self._too_far(options, limits)
@@ -63,10 +72,10 @@ class AlarmWatch(DataclassState):
         self.notes += sentences
         return sentences
 
-    def see(self, metrics: Mapping[str, Any], *, window: int) -> None:
-        """Take in what one step measured."""
+    def see(self, metrics: Mapping[str, Any], *, window: int, parts: Iterable[str] = ()) -> None:
+        """Take in what one step measured, of the score also these parts."""
         self.seen += 1
-        for name in (*WATCHED, OBJECTIVE):
+        for name in (*WATCHED, OBJECTIVE, *map(part_metric, parts)):
             if name in metrics:
                 value = float(metrics[name])
                 if self.seen <= window:
@@ -81,7 +90,11 @@ class AlarmWatch(DataclassState):
         """Kind of alarm -> its words, for those that what was seen gives reason for."""
         words = {
             "collapse": self._collapse(options),
-            "score": self._score_out_of_range(limits.score),
+            "score": self._score_out_of_range(SCORE, limits.score),
+            **{
+                part_metric(part): self._score_out_of_range(part_metric(part), limit, part)
+                for part, limit in limits.parts.items()
+            },
             "spread": self._spread(options),
             "sampler": self._sampler(options),
         }
@@ -90,10 +103,14 @@ class AlarmWatch(DataclassState):
     def start_anew(self) -> None:
         """After a pause: what is now is what later steps are compared with. A score out of range stays so, and a KL."""
         self.first, self.last, self.seen = {}, {}, 0
-        self.raised = {kind: step for kind, step in self.raised.items() if kind in ("score", "support")}
+        self.raised = {
+            kind: step for kind, step in self.raised.items() if kind == "support" or kind.startswith(SCORE)
+        }
 
     def objective(self) -> float | None:
-        """Mean of the last steps' score minus KL penalty; None once an alarm was raised: no later step is best."""
+        """Mean over the last steps of the score minus the KL penalty; None once an alarm was raised: no
+        later step is best.
+        """
         values = self.last.get(OBJECTIVE)
         return sum(values) / len(values) if values and not self.notes else None
 
@@ -114,14 +131,14 @@ class AlarmWatch(DataclassState):
             f"perplexity {perplexity[1]:.2f} instead of {perplexity[0]:.2f}, and a KL of {kl[1]:.1f} nats"
         )
 
-    def _score_out_of_range(self, limit: float | None) -> str:
-        score = self._levels(SCORE)
+    def _score_out_of_range(self, metric: str, limit: float | None, part: str = "") -> str:
+        score = self._levels(metric)
         if limit is None or score is None or score[1] <= limit:
             return ""
-        return (
-            f"the mean score, {score[1]:.2f}, is above {limit:.2f}, which the reward model gave none of the answers it "
-            "was tested on"
+        whose, gave = (
+            ("the mean score", "the reward model") if not part else (f"the mean score of {part}", "it")
         )
+        return f"{whose}, {score[1]:.2f}, is above {limit:.2f}, which {gave} gave none of the answers it was tested on"
 
     def _too_far(self, options: AlarmOptions, limits: RewardLimits) -> dict[str, str]:
         responses = sum(responses for responses, _ in self.kls)

@@ -14,7 +14,7 @@ class AlarmOptions:
     """
 
     # note: a sentence on the run's page. pause: a checkpoint, and the run waits for a manager, who has it go on or end
-    # with the best checkpoint from before the alarm.
+    # with the best checkpoint from before the alarm. With both the best checkpoint so far is kept.
     action: Literal["off", "note", "pause"] = "note"
     window: int = 10  # steps
     # Collapse is all three at once: longer responses, a lower perplexity of them, and a KL above its limit (Secrets of
@@ -23,7 +23,7 @@ class AlarmOptions:
     perplexity_fall: float = 0.25  # share of the first perplexity
     kl_limit: float = 10.0  # nats a response
     # Over-optimisation: the mean score is above all that the reward model gave its held-out comparisons. None: its own
-    # figure, where it has one and is the only source of the reward.
+    # figure, where it has one; of several reward models each its own.
     score_limit: float | None = None
     spread_rise: float = 0.5  # share of the first spread of an ensemble's models
     # Over-optimisation: fewer answers than this among those that the reward model learned from are like the policy's

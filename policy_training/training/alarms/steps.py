@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learning.checkpoints import Checkpoints
+from learning.distributed import DistributedContext
 from learning.run_context import PauseRequested, RunContext
-from policy_training.training.alarms.alarms import AlarmWatch, RewardLimits, supported_kl
+from policy_training.training.alarms.alarms import HELD_OUT_OBJECTIVE, AlarmWatch, RewardLimits, supported_kl
 from policy_training.training.alarms.config import AlarmOptions
-from policy_training.training.reward_config import RewardSourcesOptions
+from policy_training.training.reward_config import MAIN_PART, RewardSourcesOptions
 from policy_training.training.rollouts.rollouts import RolloutScorer
 
 
@@ -16,25 +17,30 @@ def reward_limits(
 ) -> RewardLimits:
     """What the reward model can speak for: a given score, or its own figures where it has them.
 
-    The KL is that of the reward model that learned from the fewest answers. A score that is also a function's or a
-    judge's has a range of its own, and no KL where no reward model takes part.
+    The KL is that of the reward model that learned from the fewest answers. Of a score that is made of several each
+    reward model that takes part is held against its own range: what they make together has none, nor have functions and
+    a judge. There is no KL where no reward model takes part.
     """
-    models = [scorer.reward_model, *(further.reward_model for further in scorer.further_scorers.values())]
+    models = {MAIN_PART: scorer.reward_model}
+    models |= {name: further.reward_model for name, further in scorer.further_scorers.items()}
     weights = [rewards.weight, *(part.weight for part in rewards.models)]
-    configs = [
-        model.model.config
-        for model, weight in zip(models, weights, strict=True)
+    configs = {
+        name: model.model.config
+        for (name, model), weight in zip(models.items(), weights, strict=True)
         if weight or rewards.combination != "weighted_sum"
-    ]
-    score = options.score_limit
-    known = getattr(scorer.reward_model.model.config, "reward_range", None)
-    if score is None and known and rewards.is_single:
-        score = float(known[1])
-    answers = [getattr(config, "labelled_answers", None) for config in configs]
+    }
+    score, parts = options.score_limit, {}
+    if score is None:
+        ranges = {name: getattr(config, "reward_range", None) for name, config in configs.items()}
+        parts = {name: float(known[1]) for name, known in ranges.items() if known}
+        if rewards.is_single:
+            score, parts = parts.get(MAIN_PART), {}
+    answers = [getattr(config, "labelled_answers", None) for config in configs.values()]
     counted = [count for count in answers if count is not None]
-    if options.supporting_answers is None or not counted or len(counted) < len(answers):
-        return RewardLimits(score=score)
-    return RewardLimits(score=score, kl=supported_kl(min(counted), options.supporting_answers))
+    kl = None
+    if options.supporting_answers is not None and counted and len(counted) == len(answers):
+        kl = supported_kl(min(counted), options.supporting_answers)
+    return RewardLimits(score=score, parts=parts, kl=kl)
 
 
 def unknown_support(options: AlarmOptions, limits: RewardLimits) -> list[str]:
@@ -53,12 +59,16 @@ def keep_step(
     alarms: AlarmWatch,
     options: AlarmOptions,
     *,
+    metrics: Mapping[str, Any],
     step: int,
+    policy_step: int,
+    evaluates: bool,
     last: bool,
     raised: Sequence[str],
     notes: Sequence[str],
 ) -> None:
-    """A checkpoint where one is due, and the sentences of `raised` beside the run's other `notes`.
+    """A checkpoint where one is due or this step is the best so far, and the sentences of `raised` beside the run's
+    other `notes`. `metrics` are the step's; `evaluates`: the run evaluates on held-out prompts between its steps.
 
     Raises PauseRequested where the alarms pause, once a checkpoint is written: what is now is what later steps are then
     compared with.
@@ -69,8 +79,47 @@ def keep_step(
         alarms.start_anew()
         checkpoints.save(step)
         raise PauseRequested(" ".join(raised))
-    score = alarms.objective() if options.action == "pause" else None
+    score = best_by(alarms, options, metrics, policy_step=policy_step, evaluates=evaluates)
     checkpoints.after_step(step, last=last, score=score)
+
+
+def best_by(
+    alarms: AlarmWatch,
+    options: AlarmOptions,
+    metrics: Mapping[str, Any],
+    *,
+    policy_step: int,
+    evaluates: bool,
+) -> float | None:
+    """What this step is compared by with others for the best checkpoint; None where it is not.
+
+    Evaluations answer the same prompts with the same noise, so where there are any they alone decide; else the mean
+    over the alarms' window does, which evens out what prompts a step happens to have. Looked at once a window, for a
+    run that only improves writes a checkpoint each time. After an alarm no step is best: its score is then what the
+    policy exploits.
+    """
+    if options.action == "off" or alarms.notes:
+        return None
+    if evaluates:
+        return metrics.get(HELD_OUT_OBJECTIVE)
+    return alarms.objective() if policy_step % options.window == 0 else None
+
+
+def end_with_best(context: RunContext[Any], checkpoints: Checkpoints, distributed: DistributedContext) -> int:
+    """Put a paused run that is to end back to its best checkpoint; returns its step.
+
+    Raises PauseRequested where none can be used: the weights since the alarm are not what was asked for.
+    """
+    step = checkpoints.restore_best()
+    if step is None:
+        distributed.barrier()  # every rank has read the request
+        if context.is_main:
+            context.run_directory.ask_to_end(False)
+        raise PauseRequested(
+            "No checkpoint from before the alarm can be used, so the run cannot end with one; have it go on, or cancel "
+            "it."
+        )
+    return step
 
 
 def compare_ends(
@@ -80,6 +129,6 @@ def compare_ends(
     if options.action == "off":
         return []
     alarms = AlarmWatch()
-    alarms.see(before, window=1)
-    alarms.see(after, window=1)
+    alarms.see(before, window=1, parts=limits.parts)
+    alarms.see(after, window=1, parts=limits.parts)
     return [f"Alarm: {words}." for words in alarms.found(options, limits).values()]

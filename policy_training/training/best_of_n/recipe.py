@@ -47,13 +47,12 @@ from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import scorer_report
 from policy_training.training.rollouts.model_sources import model_source_sha256s
+from policy_training.training.rollouts.policy_evaluation import PolicyEvaluation, evaluate_policy
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
-    PolicyEvaluation,
     Prompt,
     RolloutScorer,
     cut_notes,
-    evaluate_policy,
     tokenize_prompts,
 )
 from policy_training.training.supervised.training import fit

@@ -43,11 +43,11 @@ from policy_training.training.judge_config import TEMPLATE_VERSION
 from policy_training.training.rewards.judging import Comparison, Judge, Judged
 from policy_training.training.rollouts.guidance import critic_report, load_guidance
 from policy_training.training.rollouts.model_sources import same_tokenization
+from policy_training.training.rollouts.policy_evaluation import evaluate_policy
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     RolloutScorer,
-    evaluate_policy,
     tokenize_prompts,
 )
 from policy_training.training.rollouts.sampler import SamplingRequest

@@ -34,12 +34,12 @@ from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report
 from policy_training.training.rollouts.guidance import critic_report, load_guidance
 from policy_training.training.rollouts.model_sources import load_reference, model_source_sha256s
+from policy_training.training.rollouts.policy_evaluation import evaluate_policy
 from policy_training.training.rollouts.response_rows import response_row
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
     Rollout,
     cut_notes,
-    evaluate_policy,
     generate_rollouts,
     part_texts,
     self_check_examples,

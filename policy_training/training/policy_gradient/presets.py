@@ -1,6 +1,6 @@
 """Named values for REINFORCE, RLOO and GRPO, each with its source. Light: no torch.
 
-"ours" marks what the source does not publish.
+"ours" marks what the source does not publish; how often it evaluates while it trains, none does.
 """
 
 from collections.abc import Mapping
@@ -70,6 +70,7 @@ REINFORCE = PolicyGradientPreset(
         averaging="responses",  # the sum over a response's tokens
         responses_per_minibatch=128,  # one update a step
     ),
+    evaluation=EvaluationOptions(evaluate_every_steps=100),  # ours: every tenth of the steps
 )
 
 RLOO = PolicyGradientPreset(
@@ -95,6 +96,7 @@ RLOO = PolicyGradientPreset(
         averaging="responses",  # section 3: the whole response is one action
         responses_per_minibatch=512,  # ours: one update a step
     ),
+    evaluation=EvaluationOptions(evaluate_every_steps=60),  # ours: every tenth of the steps
 )
 
 GRPO = PolicyGradientPreset(
@@ -122,6 +124,7 @@ GRPO = PolicyGradientPreset(
         kl_loss_coefficient=0.04,  # 4.2
         responses_per_minibatch=1024,  # 4.2: one update a step
     ),
+    evaluation=EvaluationOptions(evaluate_every_steps=100),  # ours: every tenth of the steps
 )
 
 TINY = PolicyGradientPreset(

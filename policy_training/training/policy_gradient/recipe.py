@@ -31,8 +31,8 @@ from learning.models.sizes import role_sizes, sizes_as_rows
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.steps import keep_step, reward_limits, unknown_support
+from policy_training.training.alarms.alarms import OBJECTIVE, AlarmWatch
+from policy_training.training.alarms.steps import end_with_best, keep_step, reward_limits, unknown_support
 from policy_training.training.attention import with_math_attention
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.losses import (
@@ -56,6 +56,7 @@ from policy_training.training.ppo.reports import (
     evaluate_step,
     log_samples,
     result_of,
+    step_objective,
 )
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
@@ -139,15 +140,16 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     raised = list(alarms.notes)  # what a run that ends early ends for
     ends_early = context.run_directory.is_asked_to_end()
     if ends_early:
-        steps_total = step = checkpoints.restore_best() or step
+        steps_total = step = end_with_best(context, checkpoints, state.distributed)
     while step < steps_total and progress.stopped_at_kl is None:
         step += 1
         context.require_current()
         metrics, rollouts = gradient_step(state, step)
         metrics |= judge_metrics(state.scorer)
+        metrics[OBJECTIVE] = step_objective(state, rollouts, metrics["kl"])
         every = config.evaluation.evaluate_every_steps
         if every and step % every == 0:
-            metrics |= evaluate_step(state)
+            metrics |= evaluate_step(state, step)
         if step == 1:
             metrics["initial_scores"] = progress.initial_scores
         new_alarms = alarms.look(metrics, config.alarms, step=step, limits=limits)
@@ -158,14 +160,24 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
             progress.stopped_at_kl = metrics["kl"]
         last = step == steps_total or progress.stopped_at_kl is not None
         keep_step(
-            context, checkpoints, alarms, config.alarms, step=step, last=last, raised=new_alarms, notes=notes
+            context,
+            checkpoints,
+            alarms,
+            config.alarms,
+            metrics=metrics,
+            step=step,
+            policy_step=step,
+            evaluates=0 < every <= config.rollout.steps,
+            last=last,
+            raised=new_alarms,
+            notes=notes,
         )
 
     context.set_status(stage="evaluating", step=step, steps_total=step)
     if state.rollout_server is not None:
         state.rollout_server.close()
     after, rollouts = evaluate(state)
-    log_samples(state, rollouts, step)
+    log_samples(state, rollouts, step, after)
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
     sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
@@ -255,7 +267,7 @@ def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list
     """Rollouts and the updates on them; returns metrics and rollouts. The noise comes from `step`."""
     config, progress = state.config, state.progress
     started_at = time.perf_counter()
-    rollouts = step_rollouts(state, step)
+    rollouts, seconds = step_rollouts(state, step)
     rollout_done_at = time.perf_counter()
     minibatches = make_minibatches(state, rollouts)
     metrics: dict[str, Any] = {"responses": len(rollouts)}
@@ -272,7 +284,7 @@ def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list
     state.kl_controller.update(metrics["kl"], n_responses=len(rollouts))
     return metrics | {
         "optimizer_steps": len(history),
-        "seconds_rollout": rollout_done_at - started_at,
+        **seconds,
         "seconds_experience": experience_ready_at - rollout_done_at,
         "seconds_update": finished_at - experience_ready_at,
     }, rollouts

@@ -2,6 +2,9 @@
 
 "ours" marks what the source does not publish. A preset leaves open which models it starts from, and the machine.
 What a source asks for and these recipes do not have is said at the preset.
+
+No source says how often it evaluates while it trains. Ours: at every tenth of the steps, one answer to each of at most
+256 held-out prompts, which is 0.3 to 2 % of a run's answers.
 """
 
 from collections.abc import Mapping
@@ -63,6 +66,7 @@ PPO_MAX = PPOPreset(
         plateau_window=10,  # ours
         plateau_min_improvement=0.01,  # ours
     ),
+    evaluation=EvaluationOptions(evaluate_every_steps=100),  # ours: every tenth of the steps
 )
 
 PPO_VANILLA = PPOPreset(
@@ -82,6 +86,7 @@ PPO_VANILLA = PPOPreset(
         gae_lambda=0.9,  # C.3
     ),
     critic=CriticOptions(init_from="reward_model", max_pretraining_updates=0),  # 5.2
+    evaluation=PPO_MAX.evaluation,
 )
 
 PPO_INSTRUCTGPT = PPOPreset(
@@ -131,6 +136,7 @@ PPO_INSTRUCTGPT = PPOPreset(
         max_prompt_tokens=1000,  # C.4
         max_response_tokens=1000,  # C.4
     ),
+    evaluation=EvaluationOptions(evaluate_every_steps=50),  # ours: every tenth of the steps
 )
 
 PPO_LLAMA2 = PPOPreset(
@@ -177,6 +183,7 @@ PPO_LLAMA2 = PPOPreset(
         gae_lambda=0.95,  # ours: unpublished
     ),
     critic=CriticOptions(init_from="reward_model", max_pretraining_updates=0),  # ours: unpublished
+    evaluation=EvaluationOptions(evaluate_every_steps=40),  # ours: every tenth of the steps
 )
 
 PPO_STIENNON = PPOPreset(
@@ -204,6 +211,7 @@ PPO_STIENNON = PPOPreset(
     critic=CriticOptions(
         init_from="reward_model", max_pretraining_updates=0
     ),  # B.1: its own network, from the reward model
+    evaluation=EvaluationOptions(evaluate_every_steps=195),  # ours: every tenth of the steps
 )
 
 PPO_N_PLUS = PPOPreset(
@@ -244,6 +252,7 @@ PPO_N_PLUS = PPOPreset(
         whiten_advantages=True,
     ),
     critic=CriticOptions(init_from="reward_model", max_pretraining_updates=0),
+    evaluation=EvaluationOptions(evaluate_every_steps=195),  # ours: every tenth of the steps
 )
 
 PPO_TINY = PPOPreset(
@@ -283,7 +292,10 @@ PPO_TINY = PPOPreset(
         max_prompt_tokens=256,  # ours, as in fine-tuning
         max_response_tokens=192,  # ours
     ),
-    evaluation=EvaluationOptions(max_examples=128),  # ours
+    evaluation=EvaluationOptions(
+        evaluate_every_steps=5,  # ours: not every tenth, for one takes as many answers as a step
+        max_examples=128,  # ours
+    ),
 )
 
 PPO_PENALTY = replace(

@@ -17,8 +17,8 @@ from typing import Any
 from learning.checkpoints import Checkpoints, Stateful
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
-from policy_training.training.alarms.alarms import AlarmWatch
-from policy_training.training.alarms.steps import keep_step, reward_limits, unknown_support
+from policy_training.training.alarms.alarms import OBJECTIVE, AlarmWatch
+from policy_training.training.alarms.steps import end_with_best, keep_step, reward_limits, unknown_support
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.experience import gather_experience, make_minibatches
 from policy_training.training.ppo.micro_batches import Minibatch
@@ -28,6 +28,7 @@ from policy_training.training.ppo.reports import (
     evaluate_step,
     log_samples,
     result_of,
+    step_objective,
 )
 from policy_training.training.ppo.setup import PPOState, build_state
 from policy_training.training.ppo.shared_trunk import SharedCritic
@@ -83,7 +84,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     raised = list(alarms.notes)  # what a run that ends early ends for
     ends_early = context.run_directory.is_asked_to_end()
     if ends_early:
-        step = checkpoints.restore_best() or step
+        step = end_with_best(context, checkpoints, state.distributed)
 
     def steps_left() -> int:
         return config.rollout.steps - progress.policy_steps if progress.stopped_at_kl is None else 0
@@ -93,9 +94,11 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
         context.require_current()
         metrics, rollouts = ppo_step(state, step)
         metrics |= judge_metrics(state.scorer)
+        if metrics["phase"] == "policy":
+            metrics[OBJECTIVE] = step_objective(state, rollouts, metrics["kl"])
         interval = config.evaluation.evaluate_every_steps
         if interval and metrics["phase"] == "policy" and progress.policy_steps % interval == 0:
-            metrics |= evaluate_step(state)
+            metrics |= evaluate_step(state, step)
         if step == 1:
             metrics["initial_scores"] = progress.initial_scores
         new_alarms = look_for_alarms(state, alarms, metrics, step)
@@ -110,7 +113,10 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
             checkpoints,
             alarms,
             config.alarms,
+            metrics=metrics,
             step=step,
+            policy_step=progress.policy_steps,
+            evaluates=0 < interval <= config.rollout.steps,
             last=steps_left() == 0,
             raised=new_alarms,
             notes=notes,
@@ -123,7 +129,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     state.scorer.close()
     if state.rollout_server is not None:
         state.rollout_server.close()
-    log_samples(state, rollouts, step)
+    log_samples(state, rollouts, step, after)
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
     critic_path = context.path / "critic"
@@ -156,7 +162,7 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
     progress = state.progress
     critic_only = not critic_pretraining_done(state)
     started_at = time.perf_counter()
-    rollouts = step_rollouts(state, step)
+    rollouts, seconds = step_rollouts(state, step)
     rollout_done_at = time.perf_counter()
     metrics: dict[str, Any] = {"phase": "critic" if critic_only else "policy", "responses": len(rollouts)}
     minibatches = make_minibatches(state, rollouts)
@@ -178,7 +184,7 @@ def ppo_step(state: PPOState, step: int) -> tuple[dict[str, Any], list[Rollout]]
         metrics |= update_penalty(state, minibatches)
         if state.weight_average is not None:
             metrics["ema_distance"] = state.weight_average.distance()
-    metrics["seconds_rollout"] = rollout_done_at - started_at
+    metrics |= seconds
     metrics["seconds_experience"] = experience_ready_at - rollout_done_at
     metrics["seconds_update"] = finished_at - experience_ready_at
     return metrics, rollouts

@@ -8,23 +8,32 @@ from learning.engine import Engine
 from learning.interface.training_options import EvaluationOptions, ModelOptions, ModelSource, RuntimeOptions
 from learning.models.tokenization import decode_response
 from learning.run_context import RunContext
+from policy_training.training.alarms.alarms import HELD_OUT_OBJECTIVE
+from policy_training.training.ppo.config import RewardOptions
 from policy_training.training.ppo.experience import RolloutConfig, RolloutState
+from policy_training.training.ppo.objective import penalised_score, score_deviation
+from policy_training.training.reward_config import RewardSourcesOptions
 from policy_training.training.rewards.sources import measure_scales, scorer_report
 from policy_training.training.rollouts.measures import thinned
 from policy_training.training.rollouts.model_sources import model_source_sha256s
+from policy_training.training.rollouts.policy_evaluation import PolicyEvaluation, evaluate_policy
 from policy_training.training.rollouts.rollouts import (
     FrozenModel,
-    PolicyEvaluation,
     Prompt,
     Rollout,
     RolloutScorer,
-    evaluate_policy,
     part_texts,
 )
 from policy_training.training.rollouts.sampler import SamplingRequest
 
 
 class ReportedConfig(RolloutConfig, Protocol):
+    @property
+    def reward(self) -> RewardOptions: ...
+
+    @property
+    def rewards(self) -> RewardSourcesOptions: ...
+
     @property
     def evaluation(self) -> EvaluationOptions: ...
 
@@ -122,17 +131,29 @@ def evaluate_start(state: ReportedState) -> None:
     before, rollouts = evaluate(state)
     state.progress.initial_evaluation = before.as_dict()
     state.progress.initial_scores = thinned([rollout.score for rollout in rollouts])
+    log_samples(state, rollouts, 0, before)
 
 
-def evaluate_step(state: ReportedState) -> dict[str, Any]:
-    """A step's metrics of the held-out prompts."""
+def evaluate_step(state: ReportedState, step: int) -> dict[str, Any]:
+    """A step's metrics of the held-out prompts, whose first answers are logged."""
     evaluation, rollouts = evaluate(state)
+    log_samples(state, rollouts, step, evaluation)
     return {
         "eval_score": evaluation.score,
         "eval_kl": evaluation.kl,
+        HELD_OUT_OBJECTIVE: step_objective(state, rollouts, evaluation.kl or 0.0),
         "eval_scores": thinned([rollout.score for rollout in rollouts]),
         **{f"eval_score_{name}": mean for name, mean in evaluation.parts.items()},
     }
+
+
+def step_objective(state: ReportedState, rollouts: Sequence[Rollout], kl: float) -> float:
+    """What the best checkpoint is chosen by, of these rollouts at a mean `kl` (nats a response)."""
+    config = state.config
+    deviation = score_deviation(
+        config.reward, state.progress.initial_evaluation, whiten=config.rewards.whiten
+    )
+    return penalised_score(rollouts, kl=kl, options=config.reward, deviation=deviation)
 
 
 def result_of(
@@ -182,12 +203,22 @@ def result_of(
     }
 
 
-def log_samples(state: ReportedState, rollouts: Sequence[Rollout], step: int) -> None:
+def log_samples(
+    state: ReportedState, rollouts: Sequence[Rollout], step: int, evaluation: PolicyEvaluation | None = None
+) -> None:
+    """Texts to read: of a step's own rollouts, or of an `evaluation`, whose prompts are the same each time. The run's
+    page shows these by prompt, and knows them by the name.
+    """
+    name, further = "prompt", {}
+    if evaluation is not None:
+        name = "evaluation_prompt"
+        further = {} if evaluation.kl is None else {"kl": f"{evaluation.kl:.4f}"}
     for rollout in rollouts[: state.config.evaluation.logged_samples]:
         state.context.log_sample(
             step,
-            prompt=rollout.prompt.text,
+            **{name: rollout.prompt.text},
             response=decode_response(state.tokenizer, rollout.response.token_ids),
             score=f"{rollout.score:.4f}",
             **part_texts(rollout),
+            **further,
         )

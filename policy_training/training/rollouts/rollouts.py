@@ -1,19 +1,17 @@
-"""Prompts in, scored responses out: what PPO trains on and what evaluation measures.
+"""Prompts in, scored responses out: what PPO trains on, and what an evaluation measures (policy_evaluation.py).
 
 Suffixes: N responses, in the order of the prompts and of the samples of each; R response tokens, right-padded.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from learning.batches.collation import Example, TokenBatch, collate
-from learning.batches.forward import compute_token_logprobs
 from learning.batches.layout import choose_layout
 from learning.batches.micro_batching import example_size, micro_batches
 from learning.distributed import DistributedContext
@@ -24,9 +22,7 @@ from learning.models.files import model_sha256s
 from learning.models.loading import load_reward_model
 from learning.models.tokenization import decode_response, encode_prompt, encode_prompt_or_cut
 from policy_training.training.rollouts.guidance import Guidance
-from policy_training.training.rollouts.measures import perplexity
 from policy_training.training.rollouts.model_sources import same_tokenization
-from policy_training.training.rollouts.rewards import kl_estimates
 from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest, sample_responses
 from policy_training.training.rollouts.step_rewards import TokenReward
 from rewardmodel.training.scoring import RewardScorer
@@ -76,26 +72,6 @@ class Scored:
     scores: list[float]
     parts: Mapping[str, list[float]] = field(default_factory=dict)
     step_rewards: Sequence[Sequence[TokenReward]] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolicyEvaluation:
-    """Means over responses. `kl`: KL(policy || reference), nats a response, estimator k1; None without reference. Where
-    a critic led it is that of what was drawn from.
-    """
-
-    score: float
-    score_std: float
-    kl: float | None
-    eos_rate: float
-    tokens: float
-    responses: int
-    # Means of what each model and function said, where the score is made of several.
-    parts: dict[str, float] = field(default_factory=dict)
-    perplexity: float | None = None  # of its responses, under the policy itself at the sampling temperature
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class InferenceModel(Protocol):
@@ -245,15 +221,39 @@ def generate_rollouts(
     *,
     distributed: DistributedContext,
     before_token: Callable[[], None] = lambda: None,
-    sample: Callable[[Sequence[Prompt]], list[SampledResponse]] | None = None,
     guidance: Guidance | None = None,
 ) -> list[Rollout]:
-    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order.
+    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
+    tokenizer = scorer.policy_tokenizer
+    groups = sample_groups(
+        policy,
+        prompts,
+        tokenizer,
+        request,
+        distributed=distributed,
+        before_token=before_token,
+        guidance=guidance,
+    )
+    return score_rollouts(prompts, groups, scorer)
+
+
+def sample_groups(
+    policy: InferenceModel,
+    prompts: Sequence[Prompt],
+    tokenizer: Any,
+    request: SamplingRequest,
+    *,
+    distributed: DistributedContext,
+    before_token: Callable[[], None] = lambda: None,
+    sample: Callable[[Sequence[Prompt]], list[SampledResponse]] | None = None,
+    guidance: Guidance | None = None,
+) -> list[list[SampledResponse]]:
+    """The responses to every prompt, on all ranks; every rank samples its share.
 
     `sample` takes the place of the policy's own sampling; every rank calls it, with prompts or without. `guidance`: a
     critic that leads that sampling.
     """
-    tokenizer, n_samples = scorer.policy_tokenizer, request.n_samples
+    n_samples = request.n_samples
     local_prompts = prompts[distributed.rank :: distributed.world_size]  # there may be none
     if sample is not None:
         responses = sample(local_prompts)
@@ -269,17 +269,24 @@ def generate_rollouts(
         )
     if distributed.world_size > 1:
         responses = _gather_responses(responses, len(prompts), n_samples, distributed)
-    groups = [responses[start : start + n_samples] for start in range(0, len(responses), n_samples)]
+    return [responses[start : start + n_samples] for start in range(0, len(responses), n_samples)]
+
+
+def score_rollouts(
+    prompts: Sequence[Prompt], groups: Sequence[Sequence[SampledResponse]], scorer: RolloutScorer
+) -> list[Rollout]:
+    """The responses of every prompt with their scores, in order; every rank calls with all of them."""
     scored = scorer.score_parts(prompts, groups)
+    responses = [(prompt, own) for prompt, group in zip(prompts, groups, strict=True) for own in group]
     return [
         Rollout(
-            prompt=prompts[row // n_samples],
+            prompt=prompt,
             response=response,
             score=score,
             parts={name: values[row] for name, values in scored.parts.items()},
             step_rewards=tuple(scored.step_rewards[row]) if scored.step_rewards else (),
         )
-        for row, (response, score) in enumerate(zip(responses, scored.scores, strict=True))
+        for row, ((prompt, response), score) in enumerate(zip(responses, scored.scores, strict=True))
     ]
 
 
@@ -316,70 +323,6 @@ def self_check_examples(prompts: Sequence[Prompt], n_samples: int) -> list[Examp
         Example(prompt.token_ids, [tails[(i + k) % len(tails)] for k in range(n_samples)])
         for i, prompt in enumerate(probes[:4])
     ]
-
-
-def evaluate_policy(
-    policy: InferenceModel,
-    reference: InferenceModel | None,
-    prompts: Sequence[Prompt],
-    scorer: RolloutScorer,
-    request: SamplingRequest,
-    *,
-    max_micro_batch_tokens: int,
-    layout: Layout,
-    distributed: DistributedContext,
-    before_pass: Callable[[], None] = lambda: None,
-    guidance: Guidance | None = None,
-) -> tuple[PolicyEvaluation, list[Rollout]]:
-    """Sample, score, and measure the distance to the reference. Every rank returns the same figures."""
-    if not prompts:
-        raise UserError("inputs/prompts: has no prompts to evaluate on; add at least one")
-    rollouts = generate_rollouts(
-        policy,
-        prompts,
-        scorer,
-        request,
-        distributed=distributed,
-        before_token=before_pass,
-        guidance=guidance,
-    )
-    kl = None
-    if reference is not None:
-        kl_total, temperature = torch.zeros((), dtype=torch.float64), request.options.temperature
-        for _, batch in inference_batches(
-            rollouts_to_examples(rollouts, request.n_samples),
-            layout=layout,
-            max_tokens=max_micro_batch_tokens,
-            pad_id=scorer.policy_tokenizer.pad_token_id,
-            device=distributed.device,
-        ):
-            before_pass()
-            log_ratio_NR: Tensor = policy.infer(
-                compute_token_logprobs, batch, temperature=temperature
-            ) - reference.infer(compute_token_logprobs, batch, temperature=temperature)
-            kl_total += kl_estimates(log_ratio_NR[batch.is_response_NR], "k1").double().sum().cpu()
-        # What was drawn from, over the policy itself; nothing where no critic led.
-        kl_led = math.fsum(
-            led - own
-            for rollout in rollouts
-            for led, own in zip(rollout.response.guided_logprobs, rollout.response.logprobs, strict=False)
-        )
-        kl = (float(kl_total) + kl_led) / len(rollouts)
-    scores = torch.tensor([rollout.score for rollout in rollouts], dtype=torch.float64)
-    evaluation = PolicyEvaluation(
-        score=float(scores.mean()),
-        score_std=float(scores.std(unbiased=False)),
-        kl=kl,
-        eos_rate=sum(rollout.response.has_eos for rollout in rollouts) / len(rollouts),
-        tokens=sum(len(rollout.response.token_ids) for rollout in rollouts) / len(rollouts),
-        responses=len(rollouts),
-        parts=part_means(rollouts),
-        perplexity=perplexity(
-            math.fsum(value for rollout in rollouts for value in rollout.response.logprobs),
-            sum(len(rollout.response.logprobs) for rollout in rollouts),
-        ),
-    )
-    return evaluation, rollouts
 
 
 def part_means(rollouts: Sequence[Rollout]) -> dict[str, float]:

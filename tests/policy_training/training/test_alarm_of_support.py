@@ -1,4 +1,4 @@
-"""The alarm of a policy that is farther away than the answers that its reward model learned from can tell about."""
+"""What a reward model can speak for: how far away a policy may be, and how high it scored what it was tested on."""
 
 import math
 from types import SimpleNamespace
@@ -33,17 +33,23 @@ def steps_raised(rows, limits, options=OPTIONS):
     }
 
 
-def scorer_of(*answers):
-    """Of reward models that learned from so many answers; None: from before they said so."""
+def scorer_of(*answers, highest=()):
+    """Of reward models that learned from so many answers, and whose highest scores of held-out ones were these; None:
+    from before they said so. The further ones are called 0, 1 and so on.
+    """
+    highest = highest or [None] * len(answers)
     models = [
         SimpleNamespace(
             reward_model=SimpleNamespace(
                 model=SimpleNamespace(
-                    config=SimpleNamespace(**({} if count is None else {"labelled_answers": count}))
+                    config=SimpleNamespace(
+                        **({} if count is None else {"labelled_answers": count}),
+                        **({} if most is None else {"reward_range": [-9.0, most]}),
+                    )
                 )
             )
         )
-        for count in answers
+        for count, most in zip(answers, highest, strict=True)
     ]
     return SimpleNamespace(
         reward_model=models[0].reward_model, further_scorers={str(n): m for n, m in enumerate(models[1:])}
@@ -123,3 +129,58 @@ def test_a_run_that_may_pause_says_where_this_alarm_cannot_come():
 def test_a_training_measured_at_its_ends_is_held_against_it_too():
     [sentence] = compare_ends(row(0.0), row(2.0), AlarmOptions(), RewardLimits(kl=1.5))
     assert sentence.startswith("Alarm: the policy is 2.0 nats a response away")
+
+
+LENGTH = RewardFunctionPart(function="rewards.length_penalty")
+
+
+@pytest.mark.parametrize(
+    ("sources", "highest", "score", "parts"),
+    [
+        (RewardSourcesOptions(), (3.0,), 3.0, {}),
+        (RewardSourcesOptions(), (None,), None, {}),
+        # What is added has no range, so the reward model is watched by itself.
+        (RewardSourcesOptions(functions=(LENGTH,)), (3.0,), None, {"reward_model": 3.0}),
+        (RewardSourcesOptions(weight=2.0), (3.0,), None, {"reward_model": 3.0}),
+        (RewardSourcesOptions(normalize_models=True), (3.0,), None, {"reward_model": 3.0}),
+        (RewardSourcesOptions(weight=0.0, functions=(LENGTH,)), (3.0,), None, {}),
+    ],
+)
+def test_each_reward_model_is_held_against_its_own_range(sources, highest, score, parts):
+    found = reward_limits(AlarmOptions(), sources, scorer_of(2000, highest=highest))
+    assert (found.score, found.parts) == (score, parts)
+
+
+def test_of_several_reward_models_the_one_that_leaves_its_range_is_named():
+    """Their sum stays what it was. A score that is given is of the sum, and takes the place of the ranges."""
+    both = RewardSourcesOptions(models=(RewardModelPart(name="0", path="x"),))
+    scorer = scorer_of(2000, 2000, highest=(3.0, 2.0))
+    limits = reward_limits(AlarmOptions(), both, scorer)
+    assert limits.parts == {"reward_model": 3.0, "0": 2.0}
+    assert reward_limits(AlarmOptions(score_limit=9.0), both, scorer).parts == {}
+    watch, options = AlarmWatch(), AlarmOptions(window=1)
+    steps = [(1.0, 2.0), (3.0, 0.0), (4.0, -1.0), (5.0, -2.0)]  # (first, further model)
+    found = [
+        watch.look(
+            row(0.0) | {"score": 3.0, "score_reward_model": first, "score_0": further},
+            options,
+            step=step,
+            limits=limits,
+        )
+        for step, (first, further) in enumerate(steps, 1)
+    ]
+    assert found == [
+        [],
+        [],
+        [
+            "Alarm at step 3: the mean score of reward_model, 4.00, is above 3.00, which it gave none of the answers "
+            "it was tested on."
+        ],
+        [],
+    ]
+    watch.start_anew()
+    assert watch.raised == {"score_reward_model": 3}
+    [sentence] = compare_ends(
+        row(0.0) | {"score_0": 0.0}, row(0.0) | {"score_0": 2.5}, AlarmOptions(), limits
+    )
+    assert sentence.startswith("Alarm: the mean score of 0, 2.50, is above 2.00")

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from learning.interface.training_options import OptimizerOptions, RuntimeOptions
 from policy_training.training.ppo import recipe as ppo
+from policy_training.training.ppo import step_rollouts as steps
 from policy_training.training.ppo import update as ppo_update
 from policy_training.training.ppo.config import (
     AlgorithmOptions,
@@ -41,7 +43,7 @@ def test_one_step_is_the_update_on_its_own_rollouts_bit_for_bit(small_state):
     torch.manual_seed(0)
     plain = small_state(critic=NO_PRETRAINING)
     for step in (1, 2):
-        rollouts = step_rollouts(plain, step)
+        rollouts, _ = step_rollouts(plain, step)
         minibatches = make_minibatches(plain, rollouts)
         first = ppo_update.FirstUpdate(plain, minibatches, step, critic_only=False)
         figures = gather_experience(plain, rollouts, minibatches, first)
@@ -51,6 +53,24 @@ def test_one_step_is_the_update_on_its_own_rollouts_bit_for_bit(small_state):
         plain.kl_controller.update(figures["kl"], n_responses=len(rollouts))
     assert state.buffer.state_dict() == {"earlier": []}
     assert all(torch.equal(*pair) for pair in zip(parameters(state), parameters(plain), strict=True))
+
+
+def test_what_sampling_and_scoring_take_is_told_apart(small_state, monkeypatch):
+    """By a clock that only these two move."""
+    state, now = small_state(), [0.0]
+
+    def taking(seconds, function):
+        def call(*args, **further):
+            now[0] += seconds
+            return function(*args, **further)
+
+        return call
+
+    monkeypatch.setattr(steps, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(steps, "sample_groups", taking(2.0, steps.sample_groups))
+    monkeypatch.setattr(state.scorer, "score_parts", taking(5.0, state.scorer.score_parts))
+    rollouts, seconds = step_rollouts(state, 1)
+    assert len(rollouts) == 16 and seconds == {"seconds_sampling": 2.0, "seconds_scoring": 5.0}
 
 
 def token_logprobs(model, example):

@@ -267,6 +267,16 @@ def test_a_supervised_preset_has_the_value_its_source_prints(preset, option, val
     assert at(options_to_dict(LANGUAGE_MODEL_PRESETS[preset].config(HERE)), option) == value
 
 
+@pytest.mark.parametrize("preset", [*PPO_PRESETS.values(), *POLICY_GRADIENT_PRESETS.values()])
+def test_a_run_of_a_preset_is_looked_at_on_the_way(preset):
+    """Between its ends at least twice, at most ten times, and for at most a fifth of the answers it samples."""
+    rollout, evaluation = preset.rollout, preset.evaluation
+    looks = rollout.steps // evaluation.evaluate_every_steps
+    between = (rollout.steps - 1) // evaluation.evaluate_every_steps
+    assert between >= 2 and looks <= 10
+    assert looks * evaluation.max_examples <= 0.2 * rollout.steps * rollout.responses_per_step
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

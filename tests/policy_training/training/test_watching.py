@@ -19,15 +19,18 @@ from learning.interface.training_options import (
 from learning.run_context import PauseRequested
 from policy_training.training.alarms.alarms import AlarmWatch, RewardLimits
 from policy_training.training.alarms.config import AlarmOptions
-from policy_training.training.alarms.steps import compare_ends
+from policy_training.training.alarms.steps import best_by, compare_ends
 from policy_training.training.config import AdoptConfig
 from policy_training.training.evaluation import compare
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from policy_training.training.policy_gradient import recipe as policy_gradient
 from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
 from policy_training.training.ppo import recipe as ppo
-from policy_training.training.ppo.config import PPOConfig, RolloutOptions
+from policy_training.training.ppo.config import PPOConfig, RewardOptions, RolloutOptions
+from policy_training.training.ppo.objective import penalised_score, score_deviation
 from policy_training.training.rollouts.measures import distinct_metrics, perplexity, spread_metrics, thinned
+from policy_training.training.rollouts.rollouts import Prompt, Rollout
+from policy_training.training.rollouts.sampler import SampledResponse
 from policy_training.training.weights import adopt
 from tests.policy_training.training.conftest import create_run, in_process, launch, ppo_config, prompt_rows
 from tests.policy_training.training.ppo_states import collect_experience
@@ -104,7 +107,7 @@ NO_LIMITS = RewardLimits()
 
 def row(tokens=10.0, perplexity=4.0, kl=0.0, score=0.0, spread=None, reward=0.0):
     found = {"response_tokens": tokens, "response_perplexity": perplexity, "kl": kl, "score": score}
-    found["rlhf_reward"] = reward
+    found["penalised_score"] = reward
     return found if spread is None else found | {"score_model_spread": spread}
 
 
@@ -192,7 +195,7 @@ def alarming(policy_path, reward_model_path) -> PPOConfig:
         critic=dataclasses.replace(base.critic, max_pretraining_updates=2),
         alarms=AlarmOptions(action="pause", window=1, score_limit=-1000.0),
         evaluation=EvaluationOptions(max_examples=4, evaluate_every_steps=1),
-        runtime=RuntimeOptions(checkpoint_every_steps=1),
+        runtime=RuntimeOptions(checkpoint_every_steps=100),  # none is due: the best is kept all the same
     )
 
 
@@ -262,10 +265,21 @@ def test_an_alarm_pauses_the_run_which_goes_on_or_ends_before_it(tmp_path, alarm
     )
     assert np.mean(evaluated[0]["eval_scores"]) == pytest.approx(evaluated[0]["eval_score"], abs=1e-3)
     assert whole.metrics()[0][0]["initial_scores"] == whole.result()["scores_before"]
+    # The same prompts at the start, after each step of the policy and at the end, with the KL of that moment.
+    fixed = [row for row in whole.samples(1000) if "evaluation_prompt" in row]
+    steps = [0, *(line["step"] for line in evaluated), evaluated[-1]["step"]]
+    prompts = [row["evaluation_prompt"] for row in fixed]
+    assert len(set(prompts[:4])) == 4 and prompts == prompts[:4] * len(steps)
+    assert [row["step"] for row in fixed] == [step for step in steps for _ in range(4)]
+    assert {row["kl"] for row in fixed[4:8]} == {f"{evaluated[0]['eval_kl']:.4f}"}
+    scores = [float(row["score"]) for row in fixed[4:8]]
+    assert np.mean(scores) == pytest.approx(evaluated[0]["eval_score"], abs=1e-3)
 
 
 def test_a_policy_gradient_pauses_goes_on_and_ends_as_ppo_does(tmp_path, policy_path, reward_model_path):
-    """Windows of one step: the second raises the alarm, so that the first is the best."""
+    """Windows of one step: the second raises the alarm, so that the first is the best. Nothing is evaluated between the
+    steps, and no checkpoint is due.
+    """
     config = gradient_config(
         policy_path,
         reward_model_path,
@@ -273,8 +287,8 @@ def test_a_policy_gradient_pauses_goes_on_and_ends_as_ppo_does(tmp_path, policy_
         rollout=RolloutOptions(steps=3, prompts_per_step=2, samples_per_prompt=2),
         algorithm=PolicyGradientOptions(responses_per_minibatch=4),
         alarms=AlarmOptions(action="pause", window=1, score_limit=-1000.0),
-        evaluation=EvaluationOptions(max_examples=4, evaluate_every_steps=1),
-        runtime=RuntimeOptions(checkpoint_every_steps=1),
+        evaluation=EvaluationOptions(max_examples=4),
+        runtime=RuntimeOptions(checkpoint_every_steps=100),
     )
     rows = prompt_rows(10)
     paused = create_run(tmp_path / "paused", "policy_gradient", config, prompts=rows)
@@ -289,7 +303,6 @@ def test_a_policy_gradient_pauses_goes_on_and_ends_as_ppo_does(tmp_path, policy_
     assert result["alarms"] == known["alarms"] and result["ended_early_at_step"] is None
     [first, *_] = whole.metrics()[0]
     assert first["initial_scores"] == known["scores_before"] and len(known["scores_after"]) == 4
-    assert np.mean(first["eval_scores"]) == pytest.approx(first["eval_score"], abs=1e-3)
 
     ended = type(paused)(tmp_path / "ended")
     ended.ask_to_end()
@@ -300,6 +313,65 @@ def test_a_policy_gradient_pauses_goes_on_and_ends_as_ppo_does(tmp_path, policy_
     in_process(policy_gradient, PolicyGradientConfig, one_step)
     left, right = tensors(ended), tensors(one_step)
     assert all(torch.equal(left[name], right[name]) for name in left)
+
+    # Where that checkpoint is damaged the alarmed weights do not take its place: the run is paused as before.
+    again = type(paused)(shutil.copytree(tmp_path / "ended", tmp_path / "again"))
+    (again.path / "result.json").unlink()
+    (again.path / "checkpoints/step-000001.f0/state.safetensors").write_bytes(b"torn")
+    with pytest.raises(PauseRequested, match="No checkpoint from before the alarm can be used"):
+        in_process(policy_gradient, PolicyGradientConfig, again)
+    assert not again.is_asked_to_end() and again.has_checkpoint()
+
+
+SCORED = [  # (score of which 0.5 stands at a step, ended)
+    (1.5, True),
+    (2.5, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        # (1 + 2) / 2 of the ends, 0.5 of the steps, 0.1 x 3 nats.
+        ({"normalize": False}, 1.5 + 0.5 - 0.3),
+        ({"normalize": True}, 1.5 / 4 + 0.5 - 0.3),
+        ({"normalize": True, "missing_eos_rule": "replace"}, (1.0 - 1.0) / 2 / 4 + 0.5 - 0.3),
+        ({"normalize": True, "missing_eos_rule": "subtract"}, (1 / 4 + 2 / 4 - 1.0) / 2 + 0.5 - 0.3),
+    ],
+)
+def test_what_the_best_checkpoint_is_chosen_by_is_on_one_scale_all_along(options, expected):
+    prompt = Prompt(prompt_id="p", messages=[{"role": "user", "content": "?"}], token_ids=[1])
+    rollouts = [
+        Rollout(
+            prompt=prompt,
+            response=SampledResponse(
+                prompt_id="p", sample_index=0, token_ids=[2], logprobs=[0.0], has_eos=ended
+            ),
+            score=score,
+            step_rewards=((0, 0.5),),
+        )
+        for score, ended in SCORED
+    ]
+    options = RewardOptions(kl_coefficient=0.1, **options)
+    deviation = score_deviation(options, {"score_std": 4.0}, whiten=False)
+    found = penalised_score(rollouts, kl=3.0, options=options, deviation=deviation)
+    assert found == pytest.approx(expected, abs=1e-12)
+    assert score_deviation(options, {"score_std": 0.0}, whiten=True) == 1.0
+
+
+def test_the_best_is_looked_for_at_evaluations_or_once_a_window_and_never_after_an_alarm():
+    options, watch = AlarmOptions(window=2), AlarmWatch()
+    for value in (1.0, 2.0, 6.0, 8.0):
+        watch.see({"penalised_score": value}, window=2)
+
+    def best(step, metrics, evaluates, options=options):
+        return best_by(watch, options, metrics, policy_step=step, evaluates=evaluates)
+
+    assert (best(4, {}, False), best(3, {}, False)) == (7.0, None)
+    assert (best(4, {"eval_penalised_score": 3.0}, True), best(4, {}, True)) == (3.0, None)
+    assert best(4, {}, False, AlarmOptions(action="off")) is None
+    watch.notes.append("Alarm at step 5.")
+    assert best(4, {}, False) is best(4, {"eval_penalised_score": 3.0}, True) is None
 
 
 def test_a_training_measured_at_its_ends_alone_is_held_against_the_same_limits():
