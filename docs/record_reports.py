@@ -42,9 +42,14 @@ LEFT_OUT = (
         f"section:has(> #{name}-heading)" for name in ("log", "asked", "limit", "checkpoints", "models")
     )
 )
+# The picture of one part of a page alone: what is not in it.
+ALONE = {
+    "run-checkpoints": "main section:not(:has(> #checkpoints-heading)):not(:has(> #models-heading)), "
+    "main > header, main > .facts, main nav, main .crumbs",
+}
 # Of a model the curves of its training, which its run shows.
 LEFT_OUT_OF_MODELS = "#curves"
-MODELS = ("reward-model", "policy", "merged-policy")
+MODELS = ("reward-model", "policy", "policy-best_of_n", "merged-policy")
 
 
 def places(site: "ReportSite") -> dict[str, str]:
@@ -70,6 +75,12 @@ def places(site: "ReportSite") -> dict[str, str]:
     if "merge" in site.runs:
         found["merged-policy"] = page("policies:policy", pk=site.runs["merge"].policy.pk)
     found["frontier"] = page("policies:frontier")
+    if "best_of_n" in site.runs:
+        found["policy-best_of_n"] = page("policies:policy", pk=site.runs["best_of_n"].policy.pk)
+    if "ai_judge" in site.runs:
+        found["ai-judges"] = page("annotation:ai_judges", pk=site.runs["ai_judge"].parameters["batch"])
+    if "ppo" in site.runs:
+        found["run-checkpoints"] = found["run-ppo"]
     for selection in site.project.policy_selections.all():
         found[f"selection-{selection.rule}"] = page("policies:selection", pk=selection.pk)
     return found
@@ -79,6 +90,9 @@ def take(page: Page, file: Path) -> None:
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     page.wait_for_timeout(1500)  # curves are drawn
     left_out = f"{LEFT_OUT}, {LEFT_OUT_OF_MODELS}" if file.stem in MODELS else LEFT_OUT
+    left_out = ALONE.get(file.stem, left_out)
+    if file.stem == "run-paused":
+        left_out = left_out.replace("main .btn, ", "")  # what a manager can do about the alarm
     # Not by a style sheet: the pages' content security policy takes none from elsewhere.
     page.evaluate(
         "left => document.querySelectorAll(left).forEach(one => one.style.display = 'none')", left_out

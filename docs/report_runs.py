@@ -20,10 +20,17 @@ from policy_training.benchmarks.actions import add_benchmark_file, benchmark_con
 from policy_training.comparing.actions import compare_policies, comparison_config, evaluate_along_run
 from policy_training.dpo.actions import dpo_config, train_dpo
 from policy_training.evaluation_presets import evaluation_config
+from policy_training.judging.actions import judge_batch, judge_config
 from policy_training.merging import merge_policies
 from policy_training.models import BenchmarkFile, Policy, PolicyEvaluation, PolicySelection
-from policy_training.rewarded.actions import policy_gradient_config, train_policy_gradient
+from policy_training.rewarded.actions import (
+    policy_gradient_config,
+    ppo_config,
+    train_policy_gradient,
+    train_ppo,
+)
 from policy_training.selecting.actions import select_policy
+from rewardmodel.actions import evaluate_reward_model
 from rounds.actions import start_round
 from rounds.models import Round, Stage
 from rounds.plans import HUMAN_REFERENCE
@@ -40,6 +47,16 @@ ENDED = ("failed", "cancelled", "user_error", "paused")  # without what a pictur
 COMPARISONS = ["data.comparisons_per_step=8", "optimizer.warmup_steps=1"]
 ROLLOUTS = ["rollout.steps=8", "rollout.prompts_per_step=8", "algorithm.responses_per_minibatch=32"]
 
+# Without a penalty and in large steps, so that an alarm comes; held-out answers at every other step.
+FAR = [
+    "policy_optimizer.learning_rate=0.003",
+    "reward.kl_coefficient=0",
+    "alarms.action=pause",
+    "alarms.supporting_answers=60",
+    "evaluation.evaluate_every_steps=2",
+    "evaluation.max_examples=24",
+]
+
 # Kind of run -> the names of its pictures, in the order in which the runs are made.
 KINDS = {
     "policy.pretrain": ["pretrain"],
@@ -53,6 +70,8 @@ KINDS = {
     "policy.compare": ["comparison", "along"],
     "policy.merge": ["merge"],
     "policy.benchmark": ["benchmark_0", "benchmark_1"],
+    "rewardmodel.evaluate": ["reward_model_evaluation"],
+    "judge.batch": ["ai_judge"],
 }
 
 
@@ -65,6 +84,8 @@ def read_runs(site: ReportSite) -> None:
     for kind, names in KINDS.items():
         runs = Run.objects.filter(project=site.project, kind=kind, state="done").order_by("pk")
         site.runs |= dict(zip(names, runs, strict=False))
+    if paused := Run.objects.filter(project=site.project, state="paused").first():
+        site.runs["paused"] = paused
 
 
 def run_everything(site: ReportSite) -> None:
@@ -166,6 +187,44 @@ def run_everything(site: ReportSite) -> None:
             )[0],
         )
     _select(site)
+    assert round_.dataset is not None and round_.batch is not None
+    _run(
+        site,
+        "reward_model_evaluation",
+        lambda: evaluate_reward_model(**judged, dataset=round_.dataset),
+    )
+    question = project.criteria.get().question
+    _run(
+        site,
+        "ai_judge",
+        lambda: judge_batch(
+            **asked, batch=round_.batch, config=judge_config(**judge, question=question), tasks=JUDGED // 2
+        ),
+    )
+    _pause(
+        site,
+        lambda: train_ppo(
+            **judged,
+            name="bread too far",
+            start=start,
+            prompt_set=site.policy_prompts,
+            config=ppo_config("tiny", [*LENGTHS, *RUNTIME, *ROLLOUTS, *FAR]),
+        ),
+    )
+
+
+def _pause(site: ReportSite, start: Callable[[], Run]) -> None:
+    """A run that an alarm pauses, started unless it is there."""
+    paused = Run.objects.filter(project=site.project, state="paused").first()
+    run = paused or start()
+
+    def is_paused() -> bool:
+        run.refresh_from_db()
+        if run.state in ("done", *ENDED) and run.state != "paused":
+            raise RunFailed(f"{run.title}: {run.state} without an alarm: {run.error}")
+        return run.state == "paused"
+
+    _wait(is_paused, run.title)
 
 
 def _select(site: ReportSite) -> None:
@@ -237,7 +296,7 @@ def _start_round(site: ReportSite) -> Round:
         plan.policy,
         rollout=replace(plan.policy.rollout, steps=8, prompts_per_step=12),
         algorithm=replace(plan.policy.algorithm, responses_per_minibatch=24),
-        evaluation=replace(plan.policy.evaluation, max_examples=24),
+        evaluation=replace(plan.policy.evaluation, evaluate_every_steps=2, max_examples=24),
         runtime=replace(plan.policy.runtime, checkpoint_every_steps=2, keep_checkpoints=4),
     )
     best = ["candidates.samples_per_prompt=3", "data.epochs=1", "evaluation.max_examples=24"]
