@@ -21,8 +21,8 @@ from policy_training.training.evaluation.config import (
 )
 from policy_training.training.policy_gradient import presets as policy_gradient_presets
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
-from policy_training.training.ppo import presets as ppo_presets
 from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.presets import MODULES as PPO_MODULES
 from policy_training.training.supervised import presets as supervised_presets
 from policy_training.training.weights.config import MergeConfig
 from rewardmodel.training import presets as reward_model_presets
@@ -54,7 +54,7 @@ PRESETS: tuple[ModuleType, ...] = (
     dpo_presets,
     best_of_n_presets,
     policy_gradient_presets,
-    ppo_presets,
+    *PPO_MODULES,
     evaluation_presets,
 )
 

@@ -68,6 +68,9 @@ class _CheckpointInfo:
     offsets: dict[str, int]
     options_sha256: str
     stays: bool = False  # also when the run is done; earlier versions did not write it
+    scored_by: str = (
+        ""  # what the score is: no two kinds are compared, which a run across an upgrade may have
+    )
 
 
 class Checkpoints:
@@ -82,8 +85,11 @@ class Checkpoints:
         state: Mapping[str, Stateful],
         rank_state: Mapping[str, Stateful] | None = None,
         keep_steps: Collection[int] = (),
+        scored_by: str = "",
     ) -> None:
-        """`rank_state`: what each rank has of its own. `keep_steps`: kept as those that the options name."""
+        """`rank_state`: what each rank has of its own. `keep_steps`: kept as those that the options name. `scored_by`:
+        a name for what scores are, another one where they mean something else than before.
+        """
         self._context = context
         self._distributed = distributed
         self._engines = dict(engines)
@@ -91,6 +97,7 @@ class Checkpoints:
         self._rank_state = dict(rank_state or {})
         self._runtime = context.options.runtime
         self._keep_steps = {*self._runtime.keep_steps, *keep_steps}
+        self._scored_by = scored_by
         self._folder = context.path / "checkpoints"
 
     def resume(self) -> int:
@@ -150,17 +157,25 @@ class Checkpoints:
         return found.step
 
     def _best(self) -> _CheckpointInfo | None:
-        scored = [info for info in self._list_complete() if info.score is not None and _verify(info) is None]
+        scored = [info for info in self._scored() if _verify(info) is None]
         return max(scored, key=lambda info: (info.score, info.step)) if scored else None
 
-    def _is_new_best(self, score: float) -> bool:
-        """Above every score on the disk, so that a run that was killed and resumed decides as it would have.
+    def _scored(self) -> list[_CheckpointInfo]:
+        return [
+            info
+            for info in self._list_complete()
+            if info.score is not None and info.scored_by == self._scored_by
+        ]
+
+    def _is_new_best(self, step: int, score: float) -> bool:
+        """Above every score of an earlier step on the disk, so that a run that was killed and resumed decides as it
+        would have. What is there of this step or a later one is damaged, or the run would go on from it.
 
         Files are not verified here, which reads all of them; `restore_best` does.
         """
         is_best = False
         if self._distributed.is_main:
-            known = [info.score for info in self._list_complete() if info.score is not None]
+            known = [info.score for info in self._scored() if info.score is not None and info.step < step]
             is_best = not known or score > max(known)
         return bool(self._distributed.broadcast_object(is_best))
 
@@ -174,7 +189,7 @@ class Checkpoints:
         """
         if score is not None and not math.isfinite(score):
             score = None
-        is_best = score is not None and self._is_new_best(score)
+        is_best = score is not None and self._is_new_best(step, score)
         stop = self._distributed.any(self._context.stop_requested) and not last
         is_due = step % self._runtime.checkpoint_every_steps == 0 or step in self._keep_steps
         if stop or last or is_due or is_best:
@@ -238,6 +253,7 @@ class Checkpoints:
             "offsets": self._context.log_offsets(),
             "options_sha256": self._options_sha256(),
             "stays": step in self._keep_steps,
+            "scored_by": self._scored_by,
         }
         write_json_atomically(folder / "complete.json", complete)
 
@@ -264,8 +280,7 @@ class Checkpoints:
     def _prune(self) -> None:
         checkpoints = self._list_complete()
         kept = checkpoints[: self._runtime.keep_checkpoints]
-        scored = [checkpoint for checkpoint in checkpoints if checkpoint.score is not None]
-        if scored:
+        if scored := self._scored():
             kept.append(max(scored, key=lambda checkpoint: (checkpoint.score, checkpoint.step)))
         kept += [checkpoint for checkpoint in checkpoints if checkpoint.step in self._keep_steps]
         names = {checkpoint.folder.name for checkpoint in kept}

@@ -64,6 +64,7 @@ def filled_in(
             )
         models.append({**part, "name": found.name, "path": str(found.artifact.absolute_path)})
         keys.append(found.pk)
+    _require_different(project, keys)
     if not models:
         return dict(config), []
     return {**config, "rewards": {**rewards, "models": models}}, keys
@@ -71,10 +72,25 @@ def filled_in(
 
 def require_rewards(project: Project, options: RewardSourcesOptions) -> None:
     """The same of options that are loaded, before anything is queued."""
-    for part in options.models:
-        _named_model(project, part.name, part.criterion)
+    _require_different(
+        project, [_named_model(project, part.name, part.criterion).pk for part in options.models]
+    )
     require_known_functions([part.function for part in options.functions])
     require_known_server(options_to_dict(options.judge.server))
+
+
+def _require_different(project: Project, keys: Sequence[int]) -> None:
+    """A model that is named may be the newest of a criterion, too."""
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ActionError(
+            gettext(
+                "“%(name)s” stands twice among the further reward models, by its name or as the newest of a criterion: "
+                "leave one of them out."
+            )
+            % {"name": project.reward_models.get(pk=twice).name},
+            code="no_reward_model",
+        )
 
 
 def newest_of_criterion(project: Project, criterion: str) -> RewardModel | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.utils.translation import gettext
+
 from learning.interface.options import UserError, load_options, options_to_dict
 from policy_training.mixtures.options import PromptMixture
 from policy_training.training.ppo.presets import PPO_PRESETS
@@ -13,6 +15,7 @@ from rounds.plans import OpponentKind, RoundPlan, StartKind, sentence_of
 from rounds.steps import (
     LENGTHS,
     PLACEHOLDER_PATH,
+    RECIPES,
     PolicyStep,
     ReferenceKind,
     placeholder_source,
@@ -54,7 +57,14 @@ def with_reward_model_preset(plan: RoundPlan, name: str) -> RoundPlan:
 
 
 def with_steps(plan: RoundPlan, steps: Sequence[PolicyStep]) -> RoundPlan:
-    """The plan with its policy trained by these; none: by PPO alone. Raises UserError."""
+    """The plan with its policy trained by these; none: by PPO alone. Raises UserError, also for rewards that none of
+    the steps reads.
+    """
+    usual = PPO_PRESETS[plan.policy.preset].rewards if plan.policy.preset else RewardSourcesOptions()
+    if steps and plan.policy.rewards != usual and not any(RECIPES[step.recipe].has_reward for step in steps):
+        raise UserError(
+            gettext("None of the steps learns from rewards: leave reward models, functions and a judge out.")
+        )
     try:
         return replace(plan, steps=tuple(steps))
     except ValueError as error:

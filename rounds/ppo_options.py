@@ -12,9 +12,8 @@ from django.forms import BoundField
 from django.utils.translation import gettext, gettext_lazy
 
 from policy_training.training.judge_config import FIXED_REWARD_OPTIONS
-from policy_training.training.ppo import presets as ppo_presets
 from policy_training.training.ppo.config import PPOConfig
-from policy_training.training.ppo.presets import PPO_PRESETS
+from policy_training.training.ppo.presets import MODULES, PPO_PRESETS
 from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import Option, Section, as_text, assignment, sections_of, value_at, yes_or_no
 
@@ -58,7 +57,7 @@ SECTIONS: list[Section] = sections_of(
 OPTIONS: Mapping[str, Option] = {
     PREFIX + option.path: option for section in SECTIONS for option in section.options
 }
-COMMENTS = preset_comments(ppo_presets)
+COMMENTS = preset_comments(*MODULES)
 
 
 def option_fields() -> dict[str, forms.Field]:

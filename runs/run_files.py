@@ -241,6 +241,7 @@ class Checkpoint:
     step: int
     score: float | None  # what the best one is kept by
     path: Path
+    scored_by: str = ""  # what its score is (learning.checkpoints)
 
 
 def checkpoints(run: Run) -> list[Checkpoint]:
@@ -249,9 +250,12 @@ def checkpoints(run: Run) -> list[Checkpoint]:
 
 
 def best_checkpoint(folder: Path) -> Checkpoint | None:
-    """Of a run's folder, the one with the highest score; None where none has a score."""
-    scored = [(found.score, found.step, found) for found in checkpoints_in(folder) if found.score is not None]
-    return max(scored, key=lambda each: each[:2])[2] if scored else None
+    """Of a run's folder, the one with the highest score of the kind that the newest one has; None where none has a
+    score.
+    """
+    scored = [found for found in checkpoints_in(folder) if found.score is not None]
+    same = [found for found in scored if found.scored_by == scored[0].scored_by]
+    return max(same, key=lambda found: (found.score, found.step)) if same else None
 
 
 def checkpoints_in(folder: Path) -> list[Checkpoint]:
@@ -261,9 +265,10 @@ def checkpoints_in(folder: Path) -> list[Checkpoint]:
         try:
             complete = json.loads(file.read_bytes())
             step, score = int(complete["step"]), complete["score"]
+            scored_by = str(complete.get("scored_by", ""))
         except (OSError, ValueError, TypeError, KeyError):
             continue  # being removed
-        found[step] = Checkpoint(step=step, score=score, path=file.parent)
+        found[step] = Checkpoint(step=step, score=score, path=file.parent, scored_by=scored_by)
     return sorted(found.values(), key=lambda checkpoint: -checkpoint.step)
 
 

@@ -34,6 +34,7 @@ class MeasuredForm(PresetForm):
         leave_out=(
             "policy",
             "judge.weight",
+            "judge.criterion",  # the field `question`
             *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS),
             *OF_TRAINING,
         ),

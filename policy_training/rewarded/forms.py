@@ -1,6 +1,6 @@
 """The forms of trainings by reward models outside a round: on which prompts, from which policy, by which rewards."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -24,8 +24,8 @@ from policy_training.training.judge_config import FIXED_REWARD_OPTIONS
 from policy_training.training.policy_gradient import presets as policy_gradient_presets
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
-from policy_training.training.ppo import presets as ppo_presets
 from policy_training.training.ppo.config import PPOConfig
+from policy_training.training.ppo.presets import MODULES as PPO_MODULES
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
@@ -38,9 +38,9 @@ from workspace.naming import unique_name
 
 
 def choices_of(
-    presets: Mapping[str, Any], module: ModuleType, config: Callable[[str], dict[str, Any]]
+    presets: Mapping[str, Any], modules: Sequence[ModuleType], config: Callable[[str], dict[str, Any]]
 ) -> Mapping[str, PresetChoice]:
-    comments = preset_comments(module)
+    comments = preset_comments(*modules)
     return {
         name: PresetChoice(
             name=name,
@@ -157,7 +157,7 @@ NOT_FOR_ROLLOUTS = (
 
 
 class PolicyGradientForm(RolloutForm):
-    presets = choices_of(POLICY_GRADIENT_PRESETS, policy_gradient_presets, policy_gradient_config)
+    presets = choices_of(POLICY_GRADIENT_PRESETS, [policy_gradient_presets], policy_gradient_config)
     sections = sections_of(PolicyGradientConfig, leave_out=NOT_FOR_ROLLOUTS)
     kinds = (POLICY_GRADIENT.name,)
 
@@ -166,7 +166,7 @@ class PolicyGradientForm(RolloutForm):
 
 
 class PPOForm(RolloutForm):
-    presets = choices_of(PPO_PRESETS, ppo_presets, ppo_config)
+    presets = choices_of(PPO_PRESETS, PPO_MODULES, ppo_config)
     sections = sections_of(PPOConfig, leave_out=NOT_FOR_ROLLOUTS)
     kinds = (PPO.name,)
 
@@ -175,7 +175,7 @@ class PPOForm(RolloutForm):
 
 
 class BestOfNForm(RewardedForm):
-    presets = choices_of(BEST_OF_N_PRESETS, best_of_n_presets, best_of_n_config)
+    presets = choices_of(BEST_OF_N_PRESETS, [best_of_n_presets], best_of_n_config)
     # What the config refuses anyway is not asked.
     sections = sections_of(
         BestOfNConfig,

@@ -126,7 +126,7 @@ def runs_to_draw(project: Project, reward_model: RewardModel | None) -> list[Run
 
 def _has_plain_reward(run: Run) -> bool:
     try:
-        return load_options(RewardSourcesOptions, run.config.get("rewards") or {}) == RewardSourcesOptions()
+        return load_options(RewardSourcesOptions, run.config.get("rewards") or {}).is_single
     except UserError:  # of another version of this program
         return False
 

@@ -34,6 +34,8 @@ class RewardModelPart:
     def __post_init__(self) -> None:
         if not part_key(self.name) and (self.name or not self.criterion):
             raise ValueError(f"name is {self.name!r}; give the name of a reward model, or a criterion")
+        if self.path and not self.name:
+            raise ValueError(f"path is {self.path!r} and name is empty; give the reward model there a name")
         _require_number("weight", self.weight)
 
     @property

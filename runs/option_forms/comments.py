@@ -36,10 +36,17 @@ def field_comments(cls: type[Any]) -> Mapping[str, str]:
 
 
 @cache
-def preset_comments(module: ModuleType) -> Mapping[str, Mapping[str, str]]:
-    """Name of a preset -> dotted path in its configuration -> where the value is from, for presets that the module
-    writes as calls: `NAME = Preset(name="x", optimizer=OptimizerOptions(learning_rate=1e-5,  # section 3`.
+def preset_comments(*modules: ModuleType) -> Mapping[str, Mapping[str, str]]:
+    """Name of a preset -> dotted path in its configuration -> where the value is from, for presets that the modules
+    write as calls: `NAME = Preset(name="x", optimizer=OptimizerOptions(learning_rate=1e-5,  # section 3`.
     """
+    found: dict[str, dict[str, str]] = {}
+    for module in modules:
+        found |= _comments_of(module)
+    return found
+
+
+def _comments_of(module: ModuleType) -> dict[str, dict[str, str]]:
     try:
         source = inspect.getsource(module)
     except OSError:

@@ -68,7 +68,8 @@ def keep_step(
     notes: Sequence[str],
 ) -> None:
     """A checkpoint where one is due or this step is the best so far, and the sentences of `raised` beside the run's
-    other `notes`. `metrics` are the step's; `evaluates`: the run evaluates on held-out prompts between its steps.
+    other `notes`. `metrics` are the step's; `evaluates`: the run evaluates on held-out prompts between its steps, by
+    all that it learns from (a judge takes no part in evaluations).
 
     Raises PauseRequested where the alarms pause, once a checkpoint is written: what is now is what later steps are then
     compared with.

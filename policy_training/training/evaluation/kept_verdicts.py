@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from learning.interface.run_directory import StaleFence
 from policy_training.training.rewards.judging import (
     Comparison,
     Judge,
@@ -106,9 +107,13 @@ def judge_missing(
             on_answer=keep,
             check=check,
         )
-    finally:  # all that was ever answered is paid for
-        if missing or not judge.totals.comparisons:
-            tell()
+    except StaleFence:  # another attempt writes this run's files now
+        raise
+    except BaseException:
+        tell()  # all that was ever answered is paid for
+        raise
+    if missing or not judge.totals.comparisons:
+        tell()
 
 
 def judge_all(

@@ -117,6 +117,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     checkpoints = Checkpoints(
         context,
         state.distributed,
+        scored_by=OBJECTIVE,
         engines={"policy": state.policy},
         state={
             "progress": progress,
@@ -167,7 +168,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
             metrics=metrics,
             step=step,
             policy_step=step,
-            evaluates=0 < every <= config.rollout.steps,
+            evaluates=0 < every <= config.rollout.steps and not config.rewards.judge.server.name,
             last=last,
             raised=new_alarms,
             notes=notes,

@@ -67,6 +67,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
     checkpoints = Checkpoints(
         context,
         state.distributed,
+        scored_by=OBJECTIVE,
         engines=engines,
         state=stateful,
         rank_state={"buffer": state.buffer} if state.buffer.steps > 1 else {},
@@ -116,7 +117,7 @@ def main(context: RunContext[PPOConfig]) -> dict[str, Any]:
             metrics=metrics,
             step=step,
             policy_step=progress.policy_steps,
-            evaluates=0 < interval <= config.rollout.steps,
+            evaluates=0 < interval <= config.rollout.steps and not config.rewards.judge.server.name,
             last=steps_left() == 0,
             raised=new_alarms,
             notes=notes,

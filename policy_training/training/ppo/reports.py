@@ -11,7 +11,7 @@ from learning.run_context import RunContext
 from policy_training.training.alarms.alarms import HELD_OUT_OBJECTIVE
 from policy_training.training.ppo.config import RewardOptions
 from policy_training.training.ppo.experience import RolloutConfig, RolloutState
-from policy_training.training.ppo.objective import penalised_score, score_deviation
+from policy_training.training.ppo.objective import kl_weight_in_loss, penalised_score, score_deviation
 from policy_training.training.reward_config import RewardSourcesOptions
 from policy_training.training.rewards.sources import measure_scales, scorer_report
 from policy_training.training.rollouts.measures import thinned
@@ -153,7 +153,13 @@ def step_objective(state: ReportedState, rollouts: Sequence[Rollout], kl: float)
     deviation = score_deviation(
         config.reward, state.progress.initial_evaluation, whiten=config.rewards.whiten
     )
-    return penalised_score(rollouts, kl=kl, options=config.reward, deviation=deviation)
+    return penalised_score(
+        rollouts,
+        kl=kl,
+        options=config.reward,
+        deviation=deviation,
+        kl_in_loss=kl_weight_in_loss(config.algorithm, rollouts),
+    )
 
 
 def result_of(

@@ -18,9 +18,12 @@ from typing import Any, TypeVar
 CHARACTERS_A_POINT = 100
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# A number as people write it: 7, -0.5, 1,234.50. A comma that separates no thousands ends it, and a minus behind a word
-# or a number is one of a range or a difference.
-_NUMBER = re.compile(r"(?:(?<!\w)-)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?")
+# A number as people write it: 7, -0.5, .5, 1,234.50. A comma that separates no thousands ends it, a minus behind a word
+# or a number is one of a range or a difference, and what stands beside a slash is a part of a fraction or a date.
+_NUMBER = re.compile(
+    r"(?<![\d./])(?<!\d\s/\s)(?:(?<!\w)-[$€£¥]?)?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
+    r"(?!\d|\.\d|,\d{3}(?!\d)|\s?/\s?\d)"
+)
 # What an answer is announced by: GSM8K's own sign, and words.
 _MARKER = re.compile(r"####|\banswer\b[*_ ]*(?:is\b[*_ ]*)?:|\banswer is\b", re.IGNORECASE)
 _AROUND = " .,;:!?*_`\"'“”‘’()[]{}$"  # what stands around an answer and is none of it
@@ -90,7 +93,7 @@ def _plain(text: str) -> str:
 
 
 def _value(number: str) -> Decimal:
-    return Decimal(number.replace(",", ""))
+    return Decimal(re.sub("[,$€£¥]", "", number))
 
 
 def _words(text: str) -> str:

@@ -20,6 +20,7 @@ from learning.checkpoints import DataclassState
 from learning.interface.atomic_files import write_json_atomically
 from learning.interface.messages import without_nulls
 from learning.interface.options import UserError
+from learning.interface.run_directory import StaleFence
 from policy_training.training.judge_config import TEMPLATE_VERSION, JudgeOptions
 from policy_training.training.servers.requests import Malformed, ModelServer, Usage
 
@@ -117,7 +118,8 @@ def read_verdict(reply: str) -> Verdict | None:
 
 class Judge:
     """Raises UserError where the server is not one that the environment names. `report_to`: the file of a run in which
-    `report` stands as it is so far, so that what a run took can be read however it ends.
+    `report` stands as it is so far, so that what a run took can be read however it ends. Of steps that a killed run
+    does again what they took the first time is not in it.
     """
 
     def __init__(
@@ -145,6 +147,14 @@ class Judge:
         """Every pair of a prompt's answers, in both orders. Raises UserError where no reply at all was understood."""
         asked = both_orders([len(group) for group in groups], self.options.repeats)
         judged: dict[Comparison, Judged] = {}
+
+        def count() -> None:
+            self.newest = totals_of(
+                {(one.prompt, one.first, one.second, one.repeat): found for one, found in judged.items()}
+            )
+            self.totals.add(self.newest)
+            self.write_report()
+
         try:
             self.server.ask_all(
                 asked,
@@ -157,12 +167,12 @@ class Judge:
                 on_answer=lambda one, answer: judged.__setitem__(one, answer),
                 check=check,
             )
-        finally:  # what was answered is paid for, whatever comes after it
-            self.newest = totals_of(
-                {(one.prompt, one.first, one.second, one.repeat): found for one, found in judged.items()}
-            )
-            self.totals.add(self.newest)
-            self.write_report()
+        except StaleFence:  # another attempt writes this run's files now
+            raise
+        except BaseException:
+            count()  # what was answered is paid for, whatever comes after it
+            raise
+        count()
         require_a_verdict(self.options, judged.values())
         return rewards_of(judged, [len(group) for group in groups])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Resource
+from roundtable.operations import Operation
 
 
 class FirstStep(TypedDict):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Pages, Resource
-from roundtable.client.streams import Rows
 from roundtable.client.resources.shared import Returned
+from roundtable.client.streams import Rows
+from roundtable.operations import Operation
 
 
 class Judgment(TypedDict):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Pages, Resource
-from roundtable.client.resources.shared import OneBatch, Progress
+from roundtable.client.resources.shared import OneBatch
+from roundtable.operations import Operation
 
 
 class BatchFromConversationsRequest(TypedDict):

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Pages, Resource
-from roundtable.client.streams import Download
 from roundtable.client.resources.shared import (
-    Artifact,
     NewPushRequest,
     OneRun,
     PatchedModelDescriptionRequest,
-    Preset,
     Presets,
     Run,
 )
+from roundtable.client.streams import Download
+from roundtable.operations import Operation
 
 
 class BenchmarkBodyRequest(TypedDict):

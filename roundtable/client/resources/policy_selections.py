@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Pages, Resource
+from roundtable.operations import Operation
 
 
 class PolicySelection(TypedDict):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Resource
-from roundtable.client.resources.shared import Artifact, OneRun, Preset, Presets, ShareOfSetRequest
+from roundtable.client.resources.shared import OneRun, Presets, ShareOfSetRequest
+from roundtable.operations import Operation
 
 
 class AdoptBodyRequest(TypedDict):

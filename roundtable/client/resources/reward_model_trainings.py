@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict, Unpack, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Resource
-from roundtable.client.resources.shared import Artifact, OneRun
+from roundtable.client.resources.shared import OneRun
+from roundtable.operations import Operation
 
 
 class AdoptRewardBodyRequest(TypedDict):

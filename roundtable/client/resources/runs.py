@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
-from roundtable.operations import Operation
 from roundtable.client.resource import Pages, Resource
+from roundtable.client.resources.shared import OneRun, Run
 from roundtable.client.streams import Download
-from roundtable.client.resources.shared import Artifact, OneRun, Run
+from roundtable.operations import Operation
 
 
 class Metrics(TypedDict):
