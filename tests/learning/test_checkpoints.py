@@ -33,7 +33,7 @@ class Kept(DataclassState):
 class Trained:
     """A little training in this process, over a real run directory."""
 
-    def __init__(self, run, model):
+    def __init__(self, run, model, scored_by=""):
         self.context = RunContext.open(run, SmallOptions)
         options = self.context.options
         self.engine = Engine(
@@ -46,6 +46,7 @@ class Trained:
             CPU,
             engines={"policy": self.engine},
             state={"sampler": self.sampler, "kept": self.kept},
+            scored_by=scored_by,
         )
         self.done = self.checkpoints.resume()
 
@@ -169,6 +170,24 @@ def test_a_new_best_is_written_whatever_the_interval_and_a_killed_run_decides_al
     second.steps(8, 11, score=scores.get)
     assert names(run) == ["step-000002.f0", "step-000006.f0"]
     assert second.checkpoints.restore_best() == 6
+
+
+def test_scores_of_another_kind_and_of_a_damaged_checkpoint_are_no_measure(tmp_path, make_policy):
+    run = create(tmp_path / "kinds", runtime={"checkpoint_every_steps": 100})
+    first = Trained(run, make_policy("gpt2"))
+    first.steps(1, 3, score={2: 9.0}.get)  # what an earlier version meant by a score
+    first.context.release()
+    second = Trained(run, make_policy("gpt2"), scored_by="penalised_score")
+    assert second.checkpoints.restore_best() is None
+    second.steps(3, 5, score={4: 1.0}.get)
+    assert names(run) == ["step-000002.f0", "step-000004.f0"]
+    assert second.checkpoints.restore_best() == 4
+    second.context.release()
+    next((run.path / "checkpoints" / "step-000004.f0").glob("state*")).write_bytes(b"")
+    third = Trained(run, make_policy("gpt2"), scored_by="penalised_score")
+    assert third.done == 2
+    third.steps(3, 5, score={4: 1.0}.get)  # as before, bit for bit, and written again
+    assert third.checkpoints.restore_best() == 4
 
 
 def test_a_later_fence_wins_at_equal_steps_and_names_carry_it(train, run):

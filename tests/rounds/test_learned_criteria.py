@@ -185,6 +185,18 @@ def test_what_is_the_first_model_already_or_stands_twice_is_refused(
         )
     with pytest.raises(ValueError, match="give the name of a reward model, or a criterion"):
         RewardModelPart()
+    with pytest.raises(ValueError, match="name is empty; give the reward model there a name"):
+        RewardModelPart(criterion="safety", path="/somewhere")
+    # By its name and as the newest: said when the round starts, not after people have judged.
+    helpful = make_model("helpful 1", criterion)
+    both = {"models": [{"name": "safe 1"}, {"criterion": "safety"}]}
+    with pytest.raises(RoundRefused, match="“safe 1” stands twice among the further reward models"):
+        begin(plan=override_plan(preset_plan("tiny"), rewards=both))
+    with pytest.raises(ActionError, match="“safe 1” stands twice"):
+        train_ppo(
+            actor=max_, project=project, name="new", start=policy, reward_model=helpful, prompt_set=prompt_set,
+            config=ppo_config("tiny") | {"rewards": both},
+        )  # fmt: skip
 
 
 def test_form_command_and_api_ask_for_one_reward_model_of_several_criteria(

@@ -224,7 +224,18 @@ def test_machine_and_rewards_of_the_plan_are_those_of_steps_without_ppo_too(
         judge = config["rewards"]["judge"]
         assert (config["runtime"]["seed"], judge["server"]["model"]) == (5, "large")
         assert judge["criterion"] == "Which is shorter?"
-    # What PPO alone reads would be ignored.
+    # What no step reads would be ignored.
+    page = client.post(url, asked | step | {"step_1.recipe": "dpo", "step_1.preset": "tiny"} | of_all | away)
+    assert page.status_code == 422 and "None of the steps learns from rewards" in page.content.decode()
+    answer = client.post(
+        "/api/v1/projects/kitchen/rounds",
+        json.dumps(body | {"steps": [{"recipe": "dpo", "preset": "tiny"}]}),
+        content_type="application/json",
+    )
+    assert answer.status_code == 400 and "None of the steps learns" in answer.content.decode()
+    without_rewards = [*command[:4], "--step", "dpo:tiny", "--set", *words_of_all, "--servers-may-be-away"]
+    with pytest.raises(CommandError, match="None of the steps learns from rewards"):
+        call_command(*without_rewards)
     page = client.post(url, asked | step | {"policy.algorithm.gae_lambda": "0.9"})
     assert page.status_code == 422 and "None of the steps is PPO" in page.content.decode()
     body["policy_options"] = {"algorithm.gae_lambda": 0.9}

@@ -88,7 +88,9 @@ def test_page_command_and_api_ask_for_the_same(
     answer = client.post(ADDRESS, body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert same(run, Run.objects.latest("pk"))
-    assert client.get(address, {"run": run.pk}).context["form"]["others"].value() == [other.pk]
+    again = client.get(address, {"run": run.pk}).context["form"]
+    assert again["others"].value() == [other.pk] and "question" in again.fields
+    assert not [name for name in again.fields if name.endswith("criterion")]  # it is asked once
     inputs = COMPARE.build_inputs(run)
     assert [(row["contestant"], row["text"]) for row in inputs["answers"][0]] == [
         (1, "A fox."), (1, "A fox."), (2, "An owl."),

@@ -26,8 +26,8 @@ from policy_training.training.evaluation.config import ComparePoliciesConfig, Co
 from policy_training.training.policy_gradient import recipe as policy_gradient
 from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
 from policy_training.training.ppo import recipe as ppo
-from policy_training.training.ppo.config import PPOConfig, RewardOptions, RolloutOptions
-from policy_training.training.ppo.objective import penalised_score, score_deviation
+from policy_training.training.ppo.config import AlgorithmOptions, PPOConfig, RewardOptions, RolloutOptions
+from policy_training.training.ppo.objective import kl_weight_in_loss, penalised_score, score_deviation
 from policy_training.training.rollouts.measures import distinct_metrics, perplexity, spread_metrics, thinned
 from policy_training.training.rollouts.rollouts import Prompt, Rollout
 from policy_training.training.rollouts.sampler import SampledResponse
@@ -357,6 +357,19 @@ def test_what_the_best_checkpoint_is_chosen_by_is_on_one_scale_all_along(options
     found = penalised_score(rollouts, kl=3.0, options=options, deviation=deviation)
     assert found == pytest.approx(expected, abs=1e-12)
     assert score_deviation(options, {"score_std": 0.0}, whiten=True) == 1.0
+    # GRPO's penalty stands in the loss; by token it weighs a response's KL over its length, which is 1 here.
+    grpo = PolicyGradientOptions(kl_loss_coefficient=0.04, averaging="tokens_of_each")
+    longer = [
+        dataclasses.replace(one, response=dataclasses.replace(one.response, token_ids=[2, 2, 2, 2]))
+        for one in rollouts
+    ]
+    for some, tokens in ((rollouts, 1), (longer, 4)):
+        weight = kl_weight_in_loss(grpo, some)
+        assert weight == pytest.approx(0.04 / tokens)
+        found = penalised_score(some, kl=3.0, options=options, deviation=deviation, kl_in_loss=weight)
+        assert found == pytest.approx(expected - 3.0 * 0.04 / tokens, abs=1e-12)
+    assert kl_weight_in_loss(PolicyGradientOptions(kl_loss_coefficient=0.04), longer) == 0.04
+    assert kl_weight_in_loss(AlgorithmOptions(), rollouts) == 0.0
 
 
 def test_the_best_is_looked_for_at_evaluations_or_once_a_window_and_never_after_an_alarm():
