@@ -168,10 +168,13 @@ def test_an_open_round_goes_through_the_migration_with_its_plan_deadline_and_pol
     # What a recorded plan names stays: these were the preset's sizes of micro-batches before it said "auto".
     reward_batch = replace(plan.reward_model.batch, max_micro_batch_tokens=4096)
     policy_batch = replace(plan.policy.batch, max_micro_batch_tokens=1024)
+    # And these zeros, where the preset now says something else.
+    evaluation = replace(plan.policy.evaluation, evaluate_every_steps=0)
+    algorithm = replace(plan.policy.algorithm, ptx_examples_per_minibatch=0)
     plan = replace(
         plan,
         reward_model=replace(plan.reward_model, batch=reward_batch),
-        policy=replace(plan.policy, batch=policy_batch),
+        policy=replace(plan.policy, batch=policy_batch, algorithm=algorithm, evaluation=evaluation),
     )
     assert load_plan(now.plan) == plan
     assert now.comparison_policy_id == older.pk

@@ -59,7 +59,7 @@ PAGES = {
         *(f"annotation:writing_{name}" for name in ("works", "work", "to_check", "text")),
         "events:list",
         *(f"rounds:{name}" for name in ("list", "round")),
-        *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "figures", "file")),
+        *(f"runs:{name}" for name in ("list", "run", "live", "metrics", "figures", "file", "answers")),
         *(f"data:{name}" for name in "prompts prompt prompt_sets prompt_set demonstrations".split()),
         *(f"data:{name}" for name in "demonstration texts text imports import datasets".split()),
         *(f"data:{name}" for name in ("dataset", "compare_datasets", "import_bad_rows")),
