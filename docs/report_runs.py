@@ -187,19 +187,19 @@ def run_everything(site: ReportSite) -> None:
             )[0],
         )
     _select(site)
-    assert round_.dataset is not None and round_.batch is not None
+    assert round_.dataset is not None
     _run(
         site,
         "reward_model_evaluation",
         lambda: evaluate_reward_model(**judged, dataset=round_.dataset),
     )
     question = project.criteria.get().question
+    # People have judged these pairs, so that the page says how it agrees with them.
+    batch = site.runs["comparison"].policy_comparison.batches.get()
     _run(
         site,
         "ai_judge",
-        lambda: judge_batch(
-            **asked, batch=round_.batch, config=judge_config(**judge, question=question), tasks=JUDGED // 2
-        ),
+        lambda: judge_batch(**asked, batch=batch, config=judge_config(**judge, question=question)),
     )
     _pause(
         site,
