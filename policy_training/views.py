@@ -72,7 +72,7 @@ def policy(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_policy(request.project, pk)
     answered = TaskResponse.objects.filter(response__source=found.source, task__batch__visible=True)
     evaluations = found.evaluations.select_related("reward_model", "reference", "produced_by").order_by("-pk")
-    context = serving_context(found) | {
+    context = serving_context(found, request.GET) | {
         "card": render_markdown(card_text(found)),
         "form": ModelDescriptionForm(model=found),
         "started": found.artifact.reward_models_started_here.order_by("-pk"),

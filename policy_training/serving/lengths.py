@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from policy_training.context_length import max_positions
 from policy_training.models import Policy, PolicyServing
@@ -13,6 +13,10 @@ USUAL_PROMPT_TOKENS = 8192
 USUAL_RESPONSE_TOKENS = 2048
 # Of models that set no limit themselves; more than any is trained for.
 MOST_TOKENS = 1_048_576
+LABELS = {
+    "max_prompt_tokens": gettext_lazy("Tokens of a conversation"),
+    "max_response_tokens": gettext_lazy("Tokens of an answer"),
+}
 
 
 class InvalidServingLengths(ActionError):
@@ -48,17 +52,18 @@ def serving_lengths(serving: PolicyServing) -> ServingLengths:
 def require_possible_lengths(
     policy: Policy, max_prompt_tokens: int | None, max_response_tokens: int | None
 ) -> None:
-    """Raises InvalidServingLengths, naming the field. None: no wish."""
+    """Raises InvalidServingLengths, naming each field that is wrong. None: no wish."""
     most = longest(policy)
     asked = {
         "max_prompt_tokens": (max_prompt_tokens, most.max_prompt_tokens),
         "max_response_tokens": (max_response_tokens, most.max_response_tokens),
     }
-    for name, (tokens, limit) in asked.items():
-        if tokens is not None and not 1 <= tokens <= limit:
-            sentence = gettext("“%(name)s” allows 1 to %(limit)s tokens here, found %(tokens)s.") % {
-                "name": policy.name,
-                "limit": f"{limit:,}",
-                "tokens": f"{tokens:,}",
-            }
-            raise InvalidServingLengths(f"{name}: {sentence}", fields={name: sentence})
+    faults = {
+        name: gettext("“%(name)s” allows 1 to %(limit)s tokens here, found %(tokens)s.")
+        % {"name": policy.name, "limit": f"{limit:,}", "tokens": f"{tokens:,}"}
+        for name, (tokens, limit) in asked.items()
+        if tokens is not None and not 1 <= tokens <= limit
+    }
+    if faults:
+        said = " ".join(f"{LABELS[name]}: {sentence}" for name, sentence in faults.items())
+        raise InvalidServingLengths(said, fields=faults)

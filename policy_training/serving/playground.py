@@ -6,7 +6,6 @@ the same request with the same seed is the same answer, of every policy and afte
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -57,7 +56,7 @@ class PlaygroundRequest:
 
 def read_playground_request(policy: Policy, data: Mapping[str, Any]) -> PlaygroundRequest:
     """What the page sent, checked. Raises PlaygroundRefused, naming the field, and InvalidText."""
-    messages = clean_messages(data.get("messages"), "The dialogue")
+    messages = clean_messages(data.get("messages"), gettext("The dialogue"))
     for number, message in enumerate(messages, start=1):
         if message["role"] not in ("system", "user", "assistant") or message.get("tool_calls"):
             raise PlaygroundRefused(
@@ -67,11 +66,20 @@ def read_playground_request(policy: Policy, data: Mapping[str, Any]) -> Playgrou
     most = serving_lengths(serving).max_response_tokens
     return PlaygroundRequest(
         messages=messages,
-        temperature=_number(data, "temperature", LEAST_TEMPERATURE, GREATEST_TEMPERATURE),
-        top_p=_number(data, "top_p", 0.01, 1.0),
-        max_tokens=_whole(data, "max_tokens", 1, most),
-        seed=str(_whole(data, "seed", 0, MAX_SEED)),
-        answers=_whole(data, "answers", 1, MAX_ANSWERS),
+        temperature=_number(
+            data, "temperature", gettext("Temperature"), LEAST_TEMPERATURE, GREATEST_TEMPERATURE
+        ),
+        top_p=_number(data, "top_p", gettext("Top-p"), 0.01, 1.0),
+        # Two policies are asked for one dialogue, and each has a limit of its own.
+        max_tokens=_whole(
+            data,
+            "max_tokens",
+            gettext("Tokens of an answer of “%(name)s”") % {"name": policy.name},
+            1,
+            most,
+        ),
+        seed=str(_whole(data, "seed", gettext("Seed"), 0, MAX_SEED)),
+        answers=_whole(data, "answers", gettext("Answers side by side"), 1, MAX_ANSWERS),
     )
 
 
@@ -198,31 +206,24 @@ def _known_ids(ids: Any) -> list[str]:
     return ids
 
 
-def _number(data: Mapping[str, Any], name: str, least: float, most: float) -> float:
+def _number(data: Mapping[str, Any], name: str, label: str, least: float, most: float) -> float:
     value = data.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not least <= float(value) <= most:  # type: ignore[arg-type]
-        raise _out_of_range(name, f"{least:g}", f"{most:g}")
-    return float(value)  # type: ignore[arg-type]
+    # Compared before it becomes a float: an integer of JSON may be greater than any. NaN is within no limits.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise _out_of_range(name, label, f"{least:g}", f"{most:g}")
+    return float(value)
 
 
-def _whole(data: Mapping[str, Any], name: str, least: int, most: int) -> int:
+def _whole(data: Mapping[str, Any], name: str, label: str, least: int, most: int) -> int:
     value = data.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise _out_of_range(name, f"{least:,}", f"{most:,}")
+        raise _out_of_range(name, label, f"{least:,}", f"{most:,}")
     return value
 
 
-def _out_of_range(name: str, least: str, most: str) -> PlaygroundRefused:
-    labels = {
-        "temperature": gettext("Temperature"),
-        "top_p": gettext("Top-p"),
-        "max_tokens": gettext("Tokens of an answer"),
-        "seed": gettext("Seed"),
-        "answers": gettext("Answers side by side"),
-    }
+def _out_of_range(name: str, label: str, least: str, most: str) -> PlaygroundRefused:
     sentence = gettext("%(field)s: a number from %(least)s to %(most)s.") % {
-        "field": labels[name],
+        "field": label,
         "least": least,
         "most": most,
     }

@@ -7,7 +7,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation.annotator.json_api import json_endpoint, parse_json_body
 from policy_training.access import access_policy
-from policy_training.models import Policy, PolicyServing
 from policy_training.serving.playground import (
     GREATEST_TEMPERATURE,
     LEAST_TEMPERATURE,
@@ -18,7 +17,7 @@ from policy_training.serving.playground import (
     look,
     read_playground_request,
 )
-from policy_training.serving.presentation import serving_context
+from policy_training.serving.presentation import playground_context
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
@@ -30,11 +29,10 @@ USUAL_TOKENS = 256  # of an answer
 @project_view(Capability.MANAGE)
 def playground(request: ProjectRequest, pk: int) -> HttpResponse:
     policy = access_policy(request.project, pk)
-    context = serving_context(policy)
+    context = playground_context(policy, request.GET)
     most = context["lengths"].max_response_tokens
     context |= {
         "project": request.project,
-        "others": _served_beside(policy),
         "usual_tokens": min(USUAL_TOKENS, most),
         "least_temperature": LEAST_TEMPERATURE,
         "greatest_temperature": GREATEST_TEMPERATURE,
@@ -43,14 +41,6 @@ def playground(request: ProjectRequest, pk: int) -> HttpResponse:
         "storage_key": f"roundtable:playground:{request.user.pk}:{policy.pk}",
     }
     return render(request, "policy_training/playground.html", context)
-
-
-def _served_beside(policy: Policy) -> list[Policy]:
-    """Other policies of the project that answer now, by name."""
-    served = Policy.objects.filter(
-        project=policy.project, serving__state=PolicyServing.State.READY, serving__stop_requested=False
-    )
-    return list(served.exclude(pk=policy.pk).order_by("name"))
 
 
 @require_POST

@@ -1,8 +1,11 @@
 """The service of a policy as its page shows it."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.translation import gettext
 
 from policy_training.models import Policy, PolicyServing
@@ -29,8 +32,10 @@ def state_words(serving: PolicyServing) -> str:
     return serving.get_state_display()
 
 
-def serving_context(policy: Policy) -> dict[str, Any]:
+def serving_context(policy: Policy, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """`typed`: the lengths of a start that was refused, to be mended; without any the form holds those set last."""
     serving = serving_of(policy)
+    lengths = typed if typed and ServingLengthsForm.base_fields.keys() & typed.keys() else None
     active = serving.state in (State.WAITING, State.STARTING, State.READY)
     without_worker = serving.state == State.WAITING and not workers_serve()
     can_start = bool(settings.POLICY_SERVER_MAX_MODELS) and not active
@@ -42,7 +47,7 @@ def serving_context(policy: Policy) -> dict[str, Any]:
         "serving_polls": active,
         "can_start": can_start,
         "lengths": serving_lengths(serving),
-        "lengths_form": ServingLengthsForm(serving=serving) if can_start else None,
+        "lengths_form": ServingLengthsForm(lengths, serving=serving) if can_start else None,
         "can_stop": (active and not serving.stop_requested) or serving.state == State.FAILED,
         "without_worker": without_worker,
         "switched_off": not settings.POLICY_SERVER_MAX_MODELS,
@@ -55,4 +60,25 @@ def serving_context(policy: Policy) -> dict[str, Any]:
             serving.n_tokens,
             without_worker,
         ),
+    }
+
+
+def playground_context(policy: Policy, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The same on its playground, which may ask a second policy too. `others`, JSON: those that answer now, by name."""
+    context = serving_context(policy, typed)
+    served = PolicyServing.objects.filter(
+        policy__project=policy.project_id, state=State.READY, stop_requested=False
+    )
+    others = [
+        {
+            "id": str(other.policy_id),
+            "name": other.policy.name,
+            "url": reverse("policies:playground_answers", args=[policy.project.slug, other.policy_id]),
+            "max_tokens": serving_lengths(other).max_response_tokens,
+        }
+        for other in served.exclude(policy=policy).select_related("policy__artifact").order_by("policy__name")
+    ]
+    return context | {
+        "others": json.dumps(others),
+        "version": content_fingerprint(context["version"], others),
     }

@@ -1,28 +1,38 @@
 """The part of a policy's pages that says whether it is loaded, and its two buttons."""
 
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from policy_training.access import access_policy
 from policy_training.serving.actions import start_policy_serving, stop_policy_serving
 from policy_training.serving.forms import ServingLengthsForm
-from policy_training.serving.presentation import serving_context, serving_of
+from policy_training.serving.presentation import (
+    playground_context,
+    serving_context,
+    serving_of,
+)
 from workspace.polling import poll_response
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PLAYGROUND = "playground"  # `on`, of a part or a button that stands on the playground
+MAX_KEPT_CHARACTERS = 40  # of a length that was refused; no length has as many
 
 
 @require_GET
 @never_cache
 @project_view(Capability.REVIEW)
 def live(request: ProjectRequest, pk: int) -> HttpResponse:
-    context = serving_context(access_policy(request.project, pk))
     is_playground = request.GET.get("on") == PLAYGROUND
+    make_context = playground_context if is_playground else serving_context
+    context = make_context(access_policy(request.project, pk))
     return poll_response(
         request,
         "policy_training/playground_serving.html" if is_playground else "policy_training/serving.html",
@@ -39,9 +49,11 @@ def start(request: ProjectRequest, pk: int) -> HttpResponse:
     form = ServingLengthsForm(request.POST, serving=serving_of(policy))
     if form.is_valid():
         perform_action(request, start_policy_serving, policy=policy, **form.cleaned_data)
+        return _back(request, pk)
     for name, faults in form.errors.items():
         messages.error(request, f"{form.fields[name].label}: {faults[0]}")
-    return _back(request, pk)
+    typed = {name: request.POST.get(name, "")[:MAX_KEPT_CHARACTERS] for name in form.fields}
+    return _back(request, pk, typed)
 
 
 @require_POST
@@ -51,7 +63,8 @@ def stop(request: ProjectRequest, pk: int) -> HttpResponse:
     return _back(request, pk)
 
 
-def _back(request: ProjectRequest, pk: int) -> HttpResponse:
-    """To the page that the button stands on."""
+def _back(request: ProjectRequest, pk: int, typed: Mapping[str, str] | None = None) -> HttpResponse:
+    """To the page that the button stands on, with what was `typed` and refused."""
     page = PLAYGROUND if request.POST.get("on") == PLAYGROUND else "policy"
-    return redirect(f"policies:{page}", slug=request.project.slug, pk=pk)
+    address = reverse(f"policies:{page}", args=[request.project.slug, pk])
+    return redirect(f"{address}?{urlencode(typed)}" if typed else address)

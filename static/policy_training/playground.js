@@ -17,13 +17,15 @@
   const options = byId("play-options");
   const OPTIONS = ["temperature", "top_p", "max_tokens", "seed", "answers", "beside"];
 
-  // turns: {role, content, policy, facts}; answers: those to the last turn, of which one is chosen.
-  const state = { turns: [], answers: [], ...storage.read() };
-  let edited = null; // the turn whose text is open
+  // turns: {role, content, policy, facts}; answers: those to the last turn, of which one is chosen; edited: {index, text}
+  // of the turn that is open.
+  const state = { turns: [], answers: [], edited: null, ...storage.read() };
   let cards = [];
   let timer = null;
   let isAsking = false;
   let failedLooks = 0;
+  let others = new Map(); // policies that can be asked beside this one, by id: {id, name, url, max_tokens}
+  let toldOthers = null;
 
   const keep = () => {
     state.system = system.value;
@@ -40,23 +42,56 @@
   const isWriting = () => state.answers.some(isWritten);
   const lastTurn = () => state.turns[state.turns.length - 1];
 
+  const refuseWhileAsking = () => {
+    if (isAsking) showProblem(gettext("Answers are being asked for: try again in a moment."));
+    return isAsking;
+  };
+  const refuseWhileEditing = () => {
+    if (state.edited) showProblem(gettext("A turn is being edited: save it or cancel first."));
+    return state.edited !== null;
+  };
+  const refuseChange = () => refuseWhileAsking() || refuseWhileEditing();
+
   // --- what is on the screen ---------------------------------------------------------------------------------------
   const drawButtons = () => {
     const last = lastTurn();
-    byId("play-again").hidden = !last || isWriting() || edited !== null || state.turns.every((turn) => turn.role !== "user");
+    byId("play-again").hidden = !last || isWriting() || state.edited || state.turns.every((turn) => turn.role !== "user");
     byId("play-stop").hidden = !isWriting();
     byId("play-restart").hidden = !last;
     byId("play-send").disabled = isAsking || isWriting();
   };
   const draw = () => {
     const turns = state.turns.map((turn, index) =>
-      index === edited
-        ? Roundtable.makePlaygroundEditor(turn, index, { save, cancel: closeEditor })
+      state.edited && index === state.edited.index
+        ? Roundtable.makePlaygroundEditor(turn, index, state.edited.text, { type, save, cancel: closeEditor })
         : Roundtable.makePlaygroundTurn(turn, index, { edit: openEditor, remove }));
     byId("play-turns").replaceChildren(...turns);
-    cards = state.answers.map((answer, index) => Roundtable.makePlaygroundAnswer(answer, index + 1, () => choose(index)));
+    cards = state.answers.map((answer, index) => Roundtable.makePlaygroundAnswer(answer, index + 1, () => goOnWith(index)));
     byId("play-answers").replaceChildren(...cards.map(([card]) => card));
     drawButtons();
+  };
+  const tellBeside = () => {
+    const help = byId("play-beside-help");
+    const beside = others.get(options.elements.beside.value);
+    let words = others.size ? "" : gettext("No other policy is loaded now.");
+    if (beside && Number(options.elements.max_tokens.value) > beside.max_tokens) {
+      words = gettext("“{name}” answers with at most {n} tokens: so does either policy here.", { name: beside.name, n: beside.max_tokens });
+    }
+    if (help.textContent !== words) help.textContent = words;
+    help.hidden = !words;
+  };
+  // The part of the page that polls says which policies are loaded. One that was chosen stays: asked, it says why not.
+  const drawOthers = () => {
+    const { others: told } = byId("serving").dataset;
+    if (told === toldOthers) return;
+    toldOthers = told;
+    const field = options.elements.beside;
+    const chosen = others.get(field.value);
+    others = new Map(JSON.parse(told).map((other) => [other.id, other]));
+    if (chosen && !others.has(chosen.id)) others.set(chosen.id, chosen);
+    field.replaceChildren(field.options[0], ...[...others.values()].map(({ id, name }) => new Option(name, id)));
+    field.value = chosen ? chosen.id : "";
+    tellBeside();
   };
 
   // --- asking ------------------------------------------------------------------------------------------------------
@@ -67,9 +102,9 @@
     return { temperature: numberOf("temperature"), top_p: numberOf("top_p"), max_tokens: numberOf("max_tokens"), answers: numberOf("answers"), seed: seed === null ? randomSeed() : seed };
   };
   const policies = () => {
-    const beside = options.elements.beside.selectedOptions[0];
-    const first = { policy: page.dataset.policy, url: page.dataset.ask };
-    return beside && beside.value ? [first, { policy: beside.textContent, url: beside.dataset.ask }] : [first];
+    const beside = others.get(options.elements.beside.value);
+    const first = { policy: page.dataset.policy, url: page.dataset.ask, most: Infinity }; // the site knows its limit
+    return beside ? [first, { policy: beside.name, url: beside.url, most: beside.max_tokens }] : [first];
   };
   const groupByUrl = (answers) => {
     const groups = new Map();
@@ -82,6 +117,8 @@
   const ask = async (turns) => {
     if (isAsking || isWriting()) return false;
     const drawn = readOptions();
+    const asked = policies();
+    drawn.max_tokens = Math.min(drawn.max_tokens, ...asked.map(({ most }) => most)); // side by side: alike
     const said = turns.map(({ role, content }) => ({ role, content }));
     const messages = system.value.trim() ? [{ role: "system", content: system.value }, ...said] : said;
     isAsking = true;
@@ -90,7 +127,7 @@
     const facts = { seed: drawn.seed, temperature: drawn.temperature, top_p: drawn.top_p };
     const begun = [];
     try {
-      for (const { policy, url } of policies()) {
+      for (const { policy, url } of asked) {
         for (const answer of await client.ask(url, { messages, ...drawn })) begun.push({ ...answer, policy, url, facts });
       }
     } catch (error) {
@@ -107,8 +144,8 @@
     return true;
   };
   const begin = () => {
-    edited = null;
     failedLooks = 0;
+    showProblem("");
     keep();
     draw();
     announce(ngettext("Sent. {n} answer is being written.", "Sent. {n} answers are being written.", state.answers.length));
@@ -116,11 +153,7 @@
   };
   const send = async () => {
     const words = message.value;
-    if (isAsking || isWriting()) return;
-    if (edited !== null) {
-      showProblem(gettext("A turn is being edited: save it or cancel first."));
-      return;
-    }
+    if (isAsking || isWriting() || refuseWhileEditing()) return;
     if (!words.trim()) {
       showProblem(gettext("Write a message first."));
       message.focus();
@@ -137,6 +170,7 @@
     begin();
   };
   const askAgain = async () => {
+    if (refuseChange()) return;
     const turns = [...state.turns];
     while (turns.length && turns[turns.length - 1].role !== "user") turns.pop();
     if (turns.length && await ask(turns)) begin();
@@ -145,7 +179,7 @@
   // --- how the answers stand -----------------------------------------------------------------------------------------
   function plan(milliseconds) {
     window.clearTimeout(timer);
-    if (isWriting()) timer = window.setTimeout(look, document.hidden ? HIDDEN_MS : milliseconds);
+    if (isWriting()) timer = window.setTimeout(look, document.hidden ? Math.max(HIDDEN_MS, milliseconds) : milliseconds);
   }
   const take = (answer, told) => {
     const { id, state: how, text, problem, ...ends } = told;
@@ -154,27 +188,32 @@
   };
   const look = async () => {
     const asked = state.answers;
-    try {
-      const groups = groupByUrl(asked.filter(isWritten));
-      const told = await Promise.all(groups.map(([url, some]) => client.look(url, some.map(({ id }) => id))));
-      if (asked !== state.answers) return;
-      groups.forEach(([, some], index) => some.forEach((answer, place) => take(answer, told[index][place])));
-      failedLooks = 0;
-    } catch (error) {
-      if (!(error instanceof Roundtable.PlaygroundProblem)) throw error;
-      if (asked !== state.answers) return;
-      failedLooks += 1;
-      if (failedLooks < MAX_FAILED_LOOKS) {
-        plan(RETRY_MS);
-      } else {
-        for (const answer of asked.filter(isWritten)) Object.assign(answer, { state: "lost", problem: error.message });
+    const groups = groupByUrl(asked.filter(isWritten));
+    const told = await Promise.allSettled(groups.map(([url, some]) => client.look(url, some.map(({ id }) => id))));
+    if (asked !== state.answers) return;
+    const unseen = [];
+    let problem = "";
+    groups.forEach(([, some], index) => {
+      const { value, reason } = told[index];
+      if (value) {
+        some.forEach((answer, place) => take(answer, value[place]));
+        return;
       }
+      if (!(reason instanceof Roundtable.PlaygroundProblem)) throw reason;
+      unseen.push(...some);
+      problem = reason.message;
+    });
+    failedLooks = unseen.length ? failedLooks + 1 : 0;
+    if (failedLooks >= MAX_FAILED_LOOKS) {
+      stopAll(unseen); // nobody will read them
+      for (const answer of unseen) Object.assign(answer, { state: "lost", problem });
     }
-    afterLook();
+    afterLook(unseen.length ? RETRY_MS : LOOK_MS);
   };
-  const afterLook = () => {
+  const afterLook = (milliseconds) => {
     const [only] = state.answers;
-    if (state.answers.length === 1 && only.state === "done") {
+    const isOne = state.answers.length === 1;
+    if (isOne && only.state === "done" && !state.edited) {
       choose(0);
       announce(gettext("The answer is here."));
       return;
@@ -183,11 +222,15 @@
     state.answers.forEach((answer, index) => cards[index][1](answer));
     drawButtons();
     if (isWriting()) {
-      plan(LOOK_MS);
+      plan(milliseconds);
     } else if (state.answers.length) {
-      announce(state.answers.some((answer) => answer.state === "done") ? gettext("The answers are here.") : only.problem);
+      const here = isOne ? gettext("The answer is here.") : gettext("The answers are here.");
+      announce(state.answers.some((answer) => answer.state === "done") ? here : only.problem);
     }
   };
+  function goOnWith(index) {
+    if (!refuseChange()) choose(index);
+  }
   function choose(index) {
     const { policy, text, facts } = state.answers[index];
     stopAll(state.answers);
@@ -195,16 +238,16 @@
     state.answers = [];
     keep();
     draw();
-    plan(LOOK_MS);
-    if (!message.matches(":focus")) message.focus({ preventScroll: true });
+    // Whoever writes in another field, as the system prompt, goes on there.
+    if (!document.querySelector("input:focus, textarea:focus, select:focus")) message.focus({ preventScroll: true });
   }
   const stop = async () => {
     const asked = state.answers;
     await stopAll(asked);
     if (asked !== state.answers) return;
     for (const answer of asked.filter(isWritten)) Object.assign(answer, { state: "lost", problem: gettext("Stopped.") });
-    afterLook();
-    message.focus();
+    afterLook(LOOK_MS);
+    if (!state.edited) message.focus();
   };
 
   // --- changing the dialogue -----------------------------------------------------------------------------------------
@@ -214,17 +257,20 @@
     window.clearTimeout(timer);
   };
   function openEditor(index) {
-    if (edited !== null) {
-      showProblem(gettext("A turn is being edited: save it or cancel first."));
-      return;
-    }
-    edited = index;
+    if (refuseChange()) return;
+    state.edited = { index, text: state.turns[index].content };
+    keep();
     draw();
     byId("play-turns").children[index].querySelector("textarea").focus();
   }
+  function type(text) {
+    state.edited.text = text;
+    keep();
+  }
   function closeEditor(index) {
-    edited = null;
+    state.edited = null;
     showProblem("");
+    keep();
     draw();
     byId("play-turns").children[index].querySelector("button").focus();
   }
@@ -238,15 +284,11 @@
       state.turns[index] = { ...turn, content: text, facts: turn.facts && { ...turn.facts, edited: true } };
       dropAnswers(); // they answer what it was before
     }
-    keep();
     closeEditor(index);
   }
   function remove(index) {
+    if (refuseChange()) return;
     const [first] = state.turns.slice(index);
-    if (edited !== null) {
-      showProblem(gettext("A turn is being edited: save it or cancel first."));
-      return;
-    }
     state.turns = state.turns.slice(0, index);
     dropAnswers();
     if (first.role === "user" && !message.value.trim()) message.value = first.content;
@@ -265,7 +307,7 @@
     restartDialog.close();
     dropAnswers();
     state.turns = [];
-    edited = null;
+    state.edited = null;
     showProblem("");
     keep();
     draw();
@@ -277,8 +319,14 @@
   options.addEventListener("submit", (event) => event.preventDefault());
   byId("play-again").addEventListener("click", askAgain);
   byId("play-stop").addEventListener("click", stop);
-  byId("play-restart").addEventListener("click", () => { restartDialog.showModal(); stay.focus(); });
+  byId("play-restart").addEventListener("click", () => {
+    if (refuseWhileAsking()) return;
+    restartDialog.showModal();
+    stay.focus();
+  });
   for (const part of [system, message, options]) part.addEventListener("input", keep);
+  options.addEventListener("input", tellBeside);
+  document.addEventListener("htmx:afterSettle", drawOthers);
   for (const field of [system, message]) {
     field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing || event.repeat) return;
@@ -289,10 +337,12 @@
 
   system.value = state.system || "";
   message.value = state.message || "";
+  drawOthers();
   for (const [name, value] of Object.entries(state.options || {})) {
     const field = options.elements[name];
     if (field && !(field.options && ![...field.options].some((option) => option.value === value))) field.value = value;
   }
+  tellBeside();
   draw();
   plan(0);
 })();

@@ -62,16 +62,17 @@
     return item;
   };
 
-  // A turn being edited. `on`: save(index, text), cancel(index).
-  Roundtable.makePlaygroundEditor = (turn, index, on) => {
+  // A turn being edited: `text` is what stands in its field. `on`: type(text), save(index, text), cancel(index).
+  Roundtable.makePlaygroundEditor = (turn, index, text, on) => {
     const item = document.createElement("li");
     item.className = `turn turn-${turn.role}`;
     const field = makeElement("textarea", "form-control mb-2");
-    field.value = turn.content;
-    field.rows = Math.min(12, 2 + turn.content.split("\n").length);
+    field.value = text;
+    field.rows = Math.min(12, 2 + text.split("\n").length);
     field.dir = "auto";
     field.setAttribute("aria-label", gettext("Text of turn {number}", { number: index + 1 }));
     const save = () => on.save(index, field.value);
+    field.addEventListener("input", () => on.type(field.value));
     field.addEventListener("keydown", (event) => {
       if (event.key === "Escape") on.cancel(index);
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

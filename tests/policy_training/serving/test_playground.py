@@ -1,10 +1,16 @@
 """The playground's page and what its script calls, with a server that stands in for a policy's."""
 
+import json
+import re
+from html import unescape
+
 import pytest
 from django.urls import reverse
 
+from annotation.errors import InvalidText
 from annotation.models import Judgment, Prompt, Response
 from policy_training.models import PolicyServing
+from policy_training.serving import playground
 from tests.policy_training.serving.stand_in import done
 
 pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
@@ -87,10 +93,13 @@ def test_what_cannot_be_answered_is_one_sentence(policy, max_, stand_in, call):
     for changes, words in (
         ({"temperature": 0}, "Temperature: a number from 0.01 to 10."),
         ({"temperature": None}, "Temperature: a number from 0.01 to 10."),
+        ({"temperature": 10**400}, "Temperature: a number from 0.01 to 10."),
+        ({"temperature": float("nan")}, "Temperature: a number from 0.01 to 10."),
+        ({"top_p": 10**400}, "Top-p: a number from 0.01 to 1."),
         ({"top_p": 1.5}, "Top-p: a number from 0.01 to 1."),
         ({"answers": 5}, "Answers side by side: a number from 1 to 4."),
         ({"seed": -1}, "Seed: a number from 0 to 9,007,199,254,740,991."),
-        ({"max_tokens": 100_000}, "Tokens of an answer: a number from 1 to"),
+        ({"max_tokens": 100_000}, "Tokens of an answer of “base”: a number from 1 to"),
         ({"messages": DIALOGUE[:3]}, "ends with a turn of the assistant"),
         ({"messages": "Tea?"}, "has no messages"),
         ({"messages": [{"role": "tool", "content": "3"}]}, "Turn 1 is neither of the user nor the policy's."),
@@ -109,6 +118,12 @@ def test_what_cannot_be_answered_is_one_sentence(policy, max_, stand_in, call):
     assert said()[1:] == (
         "server_unreachable", "The server of “base” does not answer: try again in a moment.",
     )  # fmt: skip
+
+
+def test_what_is_wrong_with_the_dialogue_is_named_in_the_readers_language(policy, monkeypatch):
+    monkeypatch.setattr(playground, "gettext", str.upper)
+    with pytest.raises(InvalidText, match="^THE DIALOGUE has no messages"):
+        playground.read_playground_request(policy, DRAWN | {"messages": []})
 
 
 def test_an_answer_that_failed_or_that_a_new_server_does_not_know_says_so(policy, max_, stand_in, call):
@@ -138,7 +153,7 @@ def test_the_page_says_whether_the_policy_is_loaded_and_comes_back_from_its_butt
     address = reverse("policies:playground", args=[project.slug, policy.pk])
     shown = client.get(address).content.decode()
     assert "The policy is not loaded" in shown and "start-serving" in shown
-    assert "Nothing is stored on the site" in shown and "No other policy is loaded now." in shown
+    assert "Nothing is stored on the site" in shown and 'data-others="[]"' in shown
     start = reverse("policies:start_serving", args=[project.slug, policy.pk])
     assert client.post(start, {"on": "playground"}).url == address
     part = reverse("policies:serving", args=[project.slug, policy.pk])
@@ -148,6 +163,17 @@ def test_the_page_says_whether_the_policy_is_loaded_and_comes_back_from_its_butt
     stand_in.serve(other, max_)
     shown = client.get(address).content.decode()
     assert "&lt;b&gt;other" in shown and "<b>other" not in shown
+    # The part that polls says who can be asked beside it, and anew when that has changed.
+    PolicyServing.objects.filter(policy=other).update(max_response_tokens=16)
+    polled = client.get(part, {"on": "playground"})
+    version = re.search(r"version=(\w+)", polled.content.decode())[1]
+    (told,) = json.loads(unescape(re.search(r'data-others="([^"]*)"', polled.content.decode())[1]))
+    assert (told["name"], told["max_tokens"]) == ("<b>other</b>", 16)
+    assert told["url"] == reverse("policies:playground_answers", args=[project.slug, other.pk])
+    shown_is = {"on": "playground", "version": version}
+    assert client.get(part, shown_is).status_code == 204
+    PolicyServing.objects.filter(policy=other).update(stop_requested=True)
+    assert 'data-others="[]"' in client.get(part, shown_is).content.decode()
     for page in ("list", "policy"):
         linked = reverse(f"policies:{page}", args=[project.slug, *([policy.pk] if page == "policy" else [])])
         assert address in client.get(linked).content.decode()

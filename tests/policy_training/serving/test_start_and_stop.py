@@ -152,11 +152,31 @@ def test_lengths_that_do_not_fit_are_refused_by_page_and_program(policy, project
         refused = call("POST", f"{address}/start", {name: tokens})
         assert (refused.status_code, list(refused.json()["fields"])) == (400, [name])
         assert f"found {tokens:,}" in refused.json()["detail"]
+    too_long = f"Tokens of a conversation: “base” allows 1 to {context - 1:,} tokens here, found {context:,}."
+    assert call("POST", f"{address}/start", {"max_prompt_tokens": context}).json()["detail"] == too_long
+    with pytest.raises(CommandError, match=f"^{too_long}$"):
+        call_command(
+            "serve_policy", project.slug, "base", "--start", f"--max-prompt-tokens={context}",
+            actor=max_.username,
+        )  # fmt: skip
     page = reverse("policies:policy", args=[project.slug, policy.pk])
     client.force_login(max_)
-    for sent, words in ((context, f"found {context:,}"), ("many", "Tokens of a conversation: Enter a whole")):
-        shown = client.post(f"{page}serving/start/", {"max_prompt_tokens": sent}, follow=True)
-        assert words in shown.content.decode()
+    for sent, words in (
+        (context, too_long),
+        ("many", "Tokens of a conversation: Enter a whole number."),
+    ):
+        for on, back in (("", page), ("playground", f"{page}playground/")):
+            typed = {"max_prompt_tokens": sent, "max_response_tokens": "20", "on": on}
+            shown = client.post(f"{page}serving/start/", typed, follow=True)
+            assert shown.redirect_chain[-1][0].partition("?")[0] == back
+            form, html = shown.context["lengths_form"], shown.content.decode()
+            assert words in html and "max_prompt_tokens:" not in html
+            assert (form["max_prompt_tokens"].value(), form["max_response_tokens"].value()) == (
+                str(sent),
+                "20",
+            )
+            assert f'value="{sent}"' in html and '<details class="mb-2" open>' in html
+            assert list(form.errors) == ["max_prompt_tokens"]
     assert not PolicyServing.objects.exists()
     client.post(f"{page}serving/start/", {"max_prompt_tokens": "30", "max_response_tokens": ""})
     found = call("GET", address).json()
