@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from runs import actions, run_files
 from runs.access import access_run, access_run_file, readable_files
-from runs.fixed_prompts import FIXED_PROMPTS, fixed_prompts
+from runs.fixed_prompts import FIXED_PROMPTS, answers_version, fixed_prompts
 from runs.forms import TimeLimitForm
 from runs.judge_figures import judge_figures
 from runs.models import Run, RunQuerySet, Worker
@@ -99,7 +99,8 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "has_rollouts": run.kind in WITH_ROLLOUTS,
         "figures": reward_figures(run) if run.kind in WITH_ROLLOUTS else None,
         "has_answers": run.kind in FIXED_PROMPTS,
-        **_answers_context(run),
+        "answers_version": answers_version(run),
+        "answers": fixed_prompts(run),
     }
     return render(request, "runs/run.html", context)
 
@@ -139,16 +140,12 @@ def run_figures(request: ProjectRequest, pk: int) -> HttpResponse:
 def run_answers(request: ProjectRequest, pk: int) -> HttpResponse:
     """The answers to one of the prompts that a training answers now and then, chosen by its number on the page."""
     run = access_run(request.project, pk)
-    return render(
-        request, "runs/run_answers.html", {"run": run, **_answers_context(run, request.GET.get("prompt", ""))}
-    )
-
-
-def _answers_context(run: Run, number: str = "") -> dict[str, Any]:
-    prompts = fixed_prompts(run)
-    chosen = int(number) if number.isdecimal() and len(number) < 6 else 0
-    chosen = chosen if chosen < len(prompts) else 0
-    return {"prompts": prompts, "shown_prompt": chosen, "shown": prompts[chosen] if prompts else None}
+    version, context = answers_version(run), {}
+    if request.GET.get("version") != version:  # a page that shows it already costs no reading
+        number = request.GET.get("prompt", "")
+        answers = fixed_prompts(run, int(number) if number.isdecimal() and len(number) < 6 else 0)
+        context = {"run": run, "answers": answers, "answers_version": version}
+    return poll_response(request, "runs/run_answers.html", context, version=version)
 
 
 def _live_context(run: Run) -> dict[str, Any]:

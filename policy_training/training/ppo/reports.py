@@ -216,6 +216,7 @@ def log_samples(
     for rollout in rollouts[: state.config.evaluation.logged_samples]:
         state.context.log_sample(
             step,
+            evaluation=evaluation is not None,
             **{name: rollout.prompt.text},
             response=decode_response(state.tokenizer, rollout.response.token_ids),
             score=f"{rollout.score:.4f}",
