@@ -192,19 +192,19 @@ class RunContext(Generic[T]):
 
     def log_metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one line. Numbers that are not finite are written as text ("nan"), which JSON cannot say."""
-        self._append(
-            "metrics.jsonl", {"step": step, **{key: _to_json_value(item) for key, item in values.items()}}
-        )
+        self._append("metrics.jsonl", _to_json_value({"step": step, **values}))
 
-    def log_sample(self, step: int, *, evaluation: bool = False, **texts: Any) -> None:
+    def log_sample(self, step: int, **texts: Any) -> None:
         """Append one sample: short named texts (prompt, response), numbers, or mappings of texts whose names somebody
-        else gave. One of an `evaluation`, whose prompts are the same each time, also goes to a file of such: among the
-        samples of every step nobody would find it.
+        else gave.
         """
-        row = {"step": step, **{key: _to_json_value(item) for key, item in texts.items()}}
-        self._append("samples.jsonl", row)
-        if evaluation and EVALUATION_SAMPLES in self._offsets:
-            self._append(EVALUATION_SAMPLES, row)
+        self._append("samples.jsonl", _to_json_value({"step": step, **texts}))
+
+    def log_evaluation_sample(self, step: int, **texts: Any) -> None:
+        """A sample whose prompt is the same at each evaluation: also in a file of such, where it is found again."""
+        self.log_sample(step, **texts)
+        if EVALUATION_SAMPLES in self._offsets:
+            self._append(EVALUATION_SAMPLES, _to_json_value({"step": step, **texts}))
 
     def set_status(
         self,
