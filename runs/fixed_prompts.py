@@ -14,8 +14,7 @@ from learning.interface.plain_files import is_plain_file, open_plain
 from learning.interface.run_directory import EVALUATION_SAMPLES
 from runs.models import Run
 from runs.reward_figures import evenly
-from runs.run_files import printable
-from workspace.polling import content_fingerprint
+from runs.run_files import files_version, printable
 
 READ_BYTES = 64 * 1024 * 1024  # of the file's end: a tenth of a second
 SHOWN_ANSWERS = 200  # of one prompt
@@ -51,12 +50,7 @@ class FixedPrompts:
 
 def answers_version(run: Run) -> str:
     """Changes with what `fixed_prompts` reads, and reads nothing itself."""
-    path = _file_of(run)
-    try:
-        found = path.stat()
-    except OSError:
-        return content_fingerprint(run.is_finished)
-    return content_fingerprint(run.is_finished, path.name, found.st_size, found.st_mtime_ns)
+    return files_version(run, _file_of(run).name)
 
 
 def fixed_prompts(run: Run, shown: int = 0) -> FixedPrompts:

@@ -20,7 +20,7 @@ from runs.forms import TimeLimitForm
 from runs.judge_figures import judge_figures
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
-from runs.reward_figures import WITH_ROLLOUTS, reward_figures
+from runs.reward_figures import WITH_ROLLOUTS, figures_version, reward_figures
 from workspace.changed_page import save_shown_values
 from workspace.models import Project
 from workspace.polling import content_fingerprint, poll_response
@@ -97,6 +97,7 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "all_model_bytes": sum(size.bytes for size in sizes),
         "is_policy_training": run.kind in POLICY_TRAININGS,
         "has_rollouts": run.kind in WITH_ROLLOUTS,
+        "figures_version": figures_version(run),
         "figures": reward_figures(run) if run.kind in WITH_ROLLOUTS else None,
         "has_answers": run.kind in FIXED_PROMPTS,
         "answers_version": answers_version(run),
@@ -131,7 +132,10 @@ def run_live(request: ProjectRequest, pk: int) -> HttpResponse:
 def run_figures(request: ProjectRequest, pk: int) -> HttpResponse:
     """The pictures of a run's scores, asked for anew while it runs."""
     run = access_run(request.project, pk)
-    return render(request, "runs/reward_figures.html", {"run": run, "figures": reward_figures(run)})
+    version, context = figures_version(run), {}
+    if request.GET.get("version") != version:  # a page that shows it already costs no reading
+        context = {"run": run, "figures": reward_figures(run), "figures_version": version}
+    return poll_response(request, "runs/reward_figures.html", context, version=version)
 
 
 @require_GET

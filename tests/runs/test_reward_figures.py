@@ -1,5 +1,8 @@
 """The pictures of a PPO run: what stands in metrics.jsonl, counted by hand."""
 
+import json
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -55,3 +58,32 @@ def test_the_page_shows_them_and_copes_with_a_run_that_wrote_nothing(client, ppo
         "Scores appear here"
         in client.get(reverse("runs:figures", args=["kitchen", empty.pk])).content.decode()
     )
+
+
+def test_of_a_long_run_the_newest_steps_are_drawn_too(ppo_run, monkeypatch):
+    monkeypatch.setattr("runs.reward_figures.PART_BYTES", 1000)
+    rows = [
+        {"step": n, "phase": "policy", "kl": float(n), "score": n / 10, "other": "x" * 50}
+        for n in range(1, 101)
+    ]
+    rows[-1]["eval_scores"] = [1.0, 2.0]
+    figures = reward_figures(ppo_run(rows))
+    assert (figures.frontier.first, figures.frontier.last) == ((1.0, 0.1), (10.0, 10.0))
+    assert [histogram.label for histogram in figures.histograms] == ["Step 100"]
+
+
+def test_a_poll_for_the_pictures_that_are_shown_is_answered_without_reading(
+    client, ppo_run, ruth, monkeypatch
+):
+    client.force_login(ruth)
+    run = ppo_run([{"step": 1, "phase": "policy", "initial_scores": [1, 2]}])
+    address = reverse("runs:figures", args=["kitchen", run.pk])
+    version = re.search(r"figures/\?version=(\w+)", client.get(address).content.decode())[1]
+    page = client.get(reverse("runs:run", args=["kitchen", run.pk])).content.decode()
+    assert f"figures/?version={version}" in page
+    with monkeypatch.context() as patch:
+        patch.setattr("runs.views.reward_figures", lambda run: pytest.fail("it was read"))
+        assert client.get(address, {"version": version}).status_code == 204
+    (run.path / "result.json").write_text(json.dumps({"scores_after": [3.0]}))
+    part = client.get(address, {"version": version})
+    assert part.status_code == 200 and "The policy that was saved" in part.content.decode()
