@@ -26,7 +26,14 @@ from learning.interface.options import UserError, load_options
 from learning.interface.record_checks import ExtraColumns
 from learning.interface.record_files import read_records
 from learning.interface.record_rows import iso_utc
-from learning.interface.run_directory import FENCE_VARIABLE, Outcome, RunDirectory, StaleFence, Status
+from learning.interface.run_directory import (
+    EVALUATION_SAMPLES,
+    FENCE_VARIABLE,
+    Outcome,
+    RunDirectory,
+    StaleFence,
+    Status,
+)
 from learning.interface.text import replace_unstorable_characters
 from learning.recorded_environment import check_environment
 
@@ -70,7 +77,7 @@ class RunContext(Generic[T]):
         self.stop_requested = False  # set by the signal handler; recipes stop through Checkpoints.after_step
         self._lock = lock
         self._streams: dict[str, IO[bytes]] = {}
-        self._offsets = {"metrics.jsonl": 0, "samples.jsonl": 0}
+        self._offsets = {"metrics.jsonl": 0, "samples.jsonl": 0, EVALUATION_SAMPLES: 0}
         self._status = Status(outcome="running", fence=fence, pid=os.getpid())
         self._attempt_notes: tuple[str, ...] = ()  # stand before what a recipe notes
         self._heartbeat_at = 0.0
@@ -185,17 +192,19 @@ class RunContext(Generic[T]):
 
     def log_metrics(self, step: int, values: Mapping[str, Any]) -> None:
         """Append one line. Numbers that are not finite are written as text ("nan"), which JSON cannot say."""
-        self._append(
-            "metrics.jsonl", {"step": step, **{key: _to_json_value(item) for key, item in values.items()}}
-        )
+        self._append("metrics.jsonl", _to_json_value({"step": step, **values}))
 
     def log_sample(self, step: int, **texts: Any) -> None:
         """Append one sample: short named texts (prompt, response), numbers, or mappings of texts whose names somebody
         else gave.
         """
-        self._append(
-            "samples.jsonl", {"step": step, **{key: _to_json_value(item) for key, item in texts.items()}}
-        )
+        self._append("samples.jsonl", _to_json_value({"step": step, **texts}))
+
+    def log_evaluation_sample(self, step: int, **texts: Any) -> None:
+        """A sample whose prompt is the same at each evaluation: also in a file of such, where it is found again."""
+        self.log_sample(step, **texts)
+        if EVALUATION_SAMPLES in self._offsets:
+            self._append(EVALUATION_SAMPLES, _to_json_value({"step": step, **texts}))
 
     def set_status(
         self,
@@ -261,10 +270,15 @@ class RunContext(Generic[T]):
         return {name: self._stream(name).tell() for name in self._offsets}
 
     def truncate_logs(self, offsets: Mapping[str, int]) -> None:
-        """Forget metrics and samples written after a checkpoint; before the first write of this attempt."""
+        """Forget metrics and samples written after a checkpoint; before the first write of this attempt.
+
+        A run whose checkpoint is from before there was a file of evaluations' samples goes on without one, so that
+        what is in that file is always all of them.
+        """
         if self._streams:
             raise RuntimeError("metrics were already written in this attempt")
-        self._offsets = {name: offsets[name] for name in self._offsets}
+        kept = [name for name in self._offsets if name != EVALUATION_SAMPLES or name in offsets]
+        self._offsets = {name: offsets[name] for name in kept}
 
     # -- inside --------------------------------------------------------------------------------------------------
 

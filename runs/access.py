@@ -5,6 +5,7 @@ from typing import BinaryIO
 from django.http import Http404
 
 from learning.interface.plain_files import is_plain_file, open_plain
+from learning.interface.run_directory import EVALUATION_SAMPLES
 from runs.models import Run
 from workspace.models import Project
 
@@ -17,6 +18,7 @@ READABLE_FILES = (
     "models.json",
     "metrics.jsonl",
     "samples.jsonl",
+    EVALUATION_SAMPLES,
     "judge.json",
     "result.json",
 )

@@ -5,15 +5,19 @@ Reads files only, and expects any of them missing. Sizes are in the units of the
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from learning.interface.options import UserError
 from learning.interface.run_directory import RunDirectory
 from runs.models import Run
+from runs.run_files import files_version
 
-READ_BYTES = 32 * 1024 * 1024
+PART_BYTES = (
+    4 * 1024 * 1024
+)  # read at once: rows of all steps together take far more than what is drawn of them
+DRAWN = ("step", "phase", "kl", "score", "initial_scores", "eval_scores")
 BINS = 24
 SHOWN_HISTOGRAMS = 6  # the first, the last, and some between
 WIDTH, HEIGHT = 100.0, 60.0
@@ -63,10 +67,15 @@ class RewardFigures:
     frontier: Frontier | None
 
 
+def figures_version(run: Run) -> str:
+    """Changes with what `reward_figures` reads, and reads nothing itself."""
+    return files_version(run, "metrics.jsonl", "result.json")
+
+
 def reward_figures(run: Run) -> RewardFigures:
     directory = RunDirectory(run.path)
     try:
-        rows, _ = directory.metrics(0, READ_BYTES)
+        rows = list(_drawn_rows(directory))
         result = directory.result() or {}
     except (OSError, UserError):
         rows, result = [], {}
@@ -82,6 +91,17 @@ def reward_figures(run: Run) -> RewardFigures:
         high=high,
         frontier=_frontier(rows),
     )
+
+
+def _drawn_rows(directory: RunDirectory) -> Iterator[dict[str, Any]]:
+    offset = 0
+    while True:
+        rows, end = directory.metrics(offset, PART_BYTES)
+        for row in rows:
+            yield {name: row[name] for name in DRAWN if name in row}
+        if end <= offset:  # nothing more, or a resumed run has cut the file
+            return
+        offset = end
 
 
 def _score_lists(

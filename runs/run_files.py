@@ -18,6 +18,7 @@ from learning.interface.plain_files import read_tail
 from learning.interface.run_directory import RunDirectory
 from runs.launchers import OUTPUT_FILE
 from runs.models import Run
+from workspace.polling import content_fingerprint
 
 METRICS_BYTES = 8 * 1024 * 1024  # read for one answer
 MAX_ROWS = 4000  # points of one answer: more than a screen has columns
@@ -302,6 +303,18 @@ def model_sizes(run: Run) -> list[ModelSize]:
         return [ModelSize(**row) for row in rows]
     except (OSError, ValueError, TypeError, KeyError):
         return []
+
+
+def files_version(run: Run, *names: str) -> str:
+    """Changes when one of these files does, or the run ends; for parts of a page that are made of them. Reads none."""
+    found: list[tuple[int, int] | None] = []
+    for name in names:
+        try:
+            status = (run.path / name).lstat()
+            found.append((status.st_size, status.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return content_fingerprint(run.is_finished, found)
 
 
 def _as_json(value: Any) -> str:

@@ -15,12 +15,12 @@ from django.views.decorators.http import require_GET, require_POST
 
 from runs import actions, run_files
 from runs.access import access_run, access_run_file, readable_files
-from runs.fixed_prompts import FIXED_PROMPTS, fixed_prompts
+from runs.fixed_prompts import FIXED_PROMPTS, answers_version, fixed_prompts
 from runs.forms import TimeLimitForm
 from runs.judge_figures import judge_figures
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
-from runs.reward_figures import WITH_ROLLOUTS, reward_figures
+from runs.reward_figures import WITH_ROLLOUTS, figures_version, reward_figures
 from workspace.changed_page import save_shown_values
 from workspace.models import Project
 from workspace.polling import content_fingerprint, poll_response
@@ -97,9 +97,11 @@ def run_page(request: ProjectRequest, pk: int) -> HttpResponse:
         "all_model_bytes": sum(size.bytes for size in sizes),
         "is_policy_training": run.kind in POLICY_TRAININGS,
         "has_rollouts": run.kind in WITH_ROLLOUTS,
+        "figures_version": figures_version(run),
         "figures": reward_figures(run) if run.kind in WITH_ROLLOUTS else None,
         "has_answers": run.kind in FIXED_PROMPTS,
-        **_answers_context(run),
+        "answers_version": answers_version(run),
+        "answers": fixed_prompts(run),
     }
     return render(request, "runs/run.html", context)
 
@@ -130,7 +132,10 @@ def run_live(request: ProjectRequest, pk: int) -> HttpResponse:
 def run_figures(request: ProjectRequest, pk: int) -> HttpResponse:
     """The pictures of a run's scores, asked for anew while it runs."""
     run = access_run(request.project, pk)
-    return render(request, "runs/reward_figures.html", {"run": run, "figures": reward_figures(run)})
+    version, context = figures_version(run), {}
+    if request.GET.get("version") != version:  # a page that shows it already costs no reading
+        context = {"run": run, "figures": reward_figures(run), "figures_version": version}
+    return poll_response(request, "runs/reward_figures.html", context, version=version)
 
 
 @require_GET
@@ -139,16 +144,12 @@ def run_figures(request: ProjectRequest, pk: int) -> HttpResponse:
 def run_answers(request: ProjectRequest, pk: int) -> HttpResponse:
     """The answers to one of the prompts that a training answers now and then, chosen by its number on the page."""
     run = access_run(request.project, pk)
-    return render(
-        request, "runs/run_answers.html", {"run": run, **_answers_context(run, request.GET.get("prompt", ""))}
-    )
-
-
-def _answers_context(run: Run, number: str = "") -> dict[str, Any]:
-    prompts = fixed_prompts(run)
-    chosen = int(number) if number.isdecimal() and len(number) < 6 else 0
-    chosen = chosen if chosen < len(prompts) else 0
-    return {"prompts": prompts, "shown_prompt": chosen, "shown": prompts[chosen] if prompts else None}
+    version, context = answers_version(run), {}
+    if request.GET.get("version") != version:  # a page that shows it already costs no reading
+        number = request.GET.get("prompt", "")
+        answers = fixed_prompts(run, int(number) if number.isdecimal() and len(number) < 6 else 0)
+        context = {"run": run, "answers": answers, "answers_version": version}
+    return poll_response(request, "runs/run_answers.html", context, version=version)
 
 
 def _live_context(run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@
     lock             held by the process that works here
     status.json      replaced atomically; this file is the truth, launchers swallow exit codes
     metrics.jsonl    one line a step       samples.jsonl   text worth looking at
+    evaluation_samples.jsonl  of those, the answers to the prompts that are the same at each evaluation
     checkpoints/     see learning.checkpoints
     judge.json       what a language model that judges was asked so far, its ties, tokens and cost
     model/           the result            log.txt         result.json   written last: its existence means success
@@ -45,6 +46,7 @@ Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "
 # Written for a paused run: it is to end, with its best checkpoint.
 END_REQUEST = "end_request.json"
 JUDGE_FILE = "judge.json"
+EVALUATION_SAMPLES = "evaluation_samples.jsonl"
 OUTCOMES: tuple[Outcome, ...] = ("running", "checkpointed", "paused", "user_error", "failed", "done")
 
 Inputs = Mapping[str, tuple[Iterable[Mapping[str, Any]], pa.Schema] | Path]
@@ -269,18 +271,6 @@ class RunDirectory:
             lines = lines[1:]  # the first one is likely cut
         rows = [_parse_line(line, f"{self.path}/samples.jsonl") for line in lines[-limit:]]
         return [row for row in rows if isinstance(row, dict)]
-
-    def samples_with(self, name: str, limit_bytes: int) -> list[dict[str, Any]]:
-        """The sample texts that have this name, oldest first: of the first `limit_bytes` of the file."""
-        path = self.path / "samples.jsonl"
-        try:
-            with open_plain(path) as file:
-                lines = file.read(limit_bytes).split(b"\n")[:-1]
-        except FileNotFoundError:
-            return []
-        quoted = json.dumps(name).encode()  # most lines are of other texts and need not be parsed
-        rows = [_parse_line(line, str(path)) for line in lines if quoted in line]
-        return [row for row in rows if isinstance(row, dict) and name in row]
 
     def log_tail(self, lines: int = 200) -> str:
         """The last lines of log.txt (of its last 256 KB)."""

@@ -114,6 +114,33 @@ def test_an_unterminated_last_line_is_left_and_truncated_by_the_next_attempt(run
     assert [row["step"] for row in run.metrics()[0]] == [1]
 
 
+def test_samples_of_evaluations_have_a_file_of_their_own_cut_back_as_the_others_are(run):
+    path = run.path / "evaluation_samples.jsonl"
+    context = RunContext.open(run, Options)
+    context.log_evaluation_sample(0, prompt="Why?", response="So.")
+    context.log_sample(1, prompt="Of the training", response="x")
+    offsets = context.log_offsets()
+    kept = path.read_bytes()
+    assert json.loads(kept) == {"step": 0, "prompt": "Why?", "response": "So."} == run.samples()[0]
+    assert offsets["evaluation_samples.jsonl"] == len(kept) and len(run.samples()) == 2
+    context.log_evaluation_sample(2, prompt="Why?", response="Lost.")
+    context.release()
+    context = RunContext.open(run, Options)
+    context.truncate_logs(offsets)
+    context.log_evaluation_sample(2, prompt="Why?", response="Then.")
+    again = path.read_bytes()
+    assert again.startswith(kept) and json.loads(again[len(kept) :])["response"] == "Then."
+
+
+def test_a_run_with_a_checkpoint_from_before_that_file_goes_on_without_it(run):
+    """What it answered before stands in samples.jsonl alone, so the file would begin in the middle."""
+    context = RunContext.open(run, Options)
+    context.truncate_logs({"metrics.jsonl": 0, "samples.jsonl": 0})
+    context.log_evaluation_sample(2, prompt="Why?", response="So.")
+    assert context.log_offsets().keys() == {"metrics.jsonl", "samples.jsonl"}
+    assert len(run.samples()) == 1 and not (run.path / "evaluation_samples.jsonl").exists()
+
+
 def test_metrics_shorter_than_the_checkpoint_says_are_refused(run):
     context = RunContext.open(run, Options)
     context.truncate_logs({"metrics.jsonl": 500, "samples.jsonl": 0})

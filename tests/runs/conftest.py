@@ -61,6 +61,21 @@ def queue_counting(project, max_):
     return queue
 
 
+@pytest.fixture
+def ppo_run(project, max_):
+    def make(rows, result=None) -> Run:
+        run = Run.objects.create(
+            project=project, kind="policy.ppo", title="PPO: base to new", config={}, requested_by=max_
+        )
+        run.path.mkdir(parents=True)
+        (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        if result is not None:
+            (run.path / "result.json").write_text(json.dumps(result))
+        return run
+
+    return make
+
+
 def until(condition, seconds=1200.0):
     """Wait for a condition, and return what it returned; fail after `seconds`."""
     deadline = time.monotonic() + seconds

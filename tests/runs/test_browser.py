@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -153,6 +154,49 @@ def test_the_answers_to_another_prompt_are_shown_when_it_is_chosen(max_looks, li
     page.select_option("#answers-prompt", "1")
     expect(answers.locator("tbody tr").last).to_contain_text("Cake? 40.")
     expect(answers.locator("tbody tr")).to_have_count(3)
+
+
+def test_a_poll_does_not_undo_the_choice_of_a_prompt_and_the_table_stays_where_it_was(
+    max_looks, live_server, paused_ppo
+):
+    page = max_looks
+    page.set_viewport_size({"width": 320, "height": 900})
+    page.clock.install()
+    held: list[Any] = []
+    page.goto(live_server.url + url("run", paused_ppo))
+    answers, table = page.locator("#run-answers"), page.locator("#run-answers-table")
+
+    def write_answers(step: int) -> None:
+        rows = [
+            {"step": step, "evaluation_prompt": f"{prompt} " * 20, "response": f"{prompt} {step}."}
+            for prompt in ("Tea?", "Cake?")
+        ]
+        with (paused_ppo.path / "samples.jsonl").open("a") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+
+    table.evaluate("box => { box.scrollLeft = 40; }")
+    assert table.evaluate("box => box.scrollLeft") == 40
+    write_answers(60)
+    page.clock.fast_forward(31_000)
+    expect(answers.locator("tbody tr").last).to_contain_text("Tea? 60.")
+    assert table.evaluate("box => box.scrollLeft") == 40
+
+    # A poll is under way when the other prompt is chosen, and is answered before that choice is.
+    page.route(re.compile("/answers/"), lambda route: held.append(route))
+    write_answers(80)
+    page.clock.fast_forward(31_000)
+    until(lambda: page.wait_for_timeout(50) or len(held) == 1)
+    page.select_option("#answers-prompt", "1")
+    until(lambda: page.wait_for_timeout(50) or len(held) == 2)
+    assert ["version=" in route.request.url for route in held] == [True, False]
+    held[0].continue_()
+    page.wait_for_timeout(500)
+    held[1].continue_()
+    expect(answers.locator("tbody tr").last).to_contain_text("Cake? 80.")
+    expect(page.locator("#answers-prompt")).to_have_value("1")
+    # htmx writes to the console what it drops.
+    assert all("htmx:afterRequest" in said or "htmx:sendAbort" in said for said in page.complaints)
+    page.complaints.clear()
 
 
 def test_ending_a_paused_run_asks_first_and_going_on_does_not(max_looks, live_server, paused_ppo):

@@ -215,12 +215,12 @@ def log_samples(
     """Texts to read: of a step's own rollouts, or of an `evaluation`, whose prompts are the same each time. The run's
     page shows these by prompt, and knows them by the name.
     """
-    name, further = "prompt", {}
+    name, further, log = "prompt", {}, state.context.log_sample
     if evaluation is not None:
-        name = "evaluation_prompt"
+        name, log = "evaluation_prompt", state.context.log_evaluation_sample
         further = {} if evaluation.kl is None else {"kl": f"{evaluation.kl:.4f}"}
     for rollout in rollouts[: state.config.evaluation.logged_samples]:
-        state.context.log_sample(
+        log(
             step,
             **{name: rollout.prompt.text},
             response=decode_response(state.tokenizer, rollout.response.token_ids),

@@ -385,4 +385,6 @@ def log_sample_responses(
         pad_id=tokenizer.pad_token_id,
     )
     for (text, _), response in zip(sample_prompts, responses, strict=True):
-        context.log_sample(step, prompt=text, response=decode_response(tokenizer, response.token_ids))
+        context.log_evaluation_sample(
+            step, prompt=text, response=decode_response(tokenizer, response.token_ids)
+        )

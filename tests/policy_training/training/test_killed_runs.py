@@ -75,6 +75,16 @@ def require_same_files(run: Any, other: Any, *, steps: int) -> None:
             assert texts[0] == texts[1], name
 
 
+def require_same_answers(run: Any, name: str, evaluations: list[tuple[int, int]]) -> None:
+    """The file of evaluations' samples has those of samples.jsonl that have this name: (step, how many) of each."""
+    own, all_samples = (
+        [json.loads(line) for line in (run.path / file).read_text().splitlines()]
+        for file in ("evaluation_samples.jsonl", "samples.jsonl")
+    )
+    assert own == [row for row in all_samples if name in row]
+    assert [row["step"] for row in own] == [step for step, count in evaluations for _ in range(count)]
+
+
 def require_refused(fork_server: ForkServer, run: Any) -> None:
     """With other packages, and with other options than its checkpoint was made with."""
     path = run.path / "config.json"
@@ -123,6 +133,7 @@ def test_killed_anywhere_a_run_ends_in_the_files_of_an_uninterrupted_one(fork_se
     assert cut.result() is None
     fork_server.run(cut)
     require_same_files(whole, cut, steps=STEPS)
+    require_same_answers(cut, "prompt", [(step, 2) for step in (3, 6)])
 
 
 # Evaluated in the third step, which is the best so far, so that its checkpoint is written whatever the interval.
@@ -195,4 +206,10 @@ def test_every_recipe_killed_between_checkpoints_ends_in_the_same_files(
         assert len(cut.metrics()[0]) == 3
         steps_done = max(kept)
     fork_server.run(cut)
-    require_same_files(whole, cut, steps=len(whole.metrics()[0]))
+    steps = len(whole.metrics()[0])
+    require_same_files(whole, cut, steps=steps)
+    if recipe in ("ppo", "policy_gradient"):
+        evaluated = 4 if recipe == "ppo" else 3  # the third step of the policy
+        require_same_answers(cut, "evaluation_prompt", [(0, 1), (evaluated, 1), (steps, 1)])
+    elif recipe == "dpo":
+        require_same_answers(cut, "prompt", [(3, 1), (steps, 1)])
