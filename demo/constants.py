@@ -56,6 +56,9 @@ MAX_RESPONSE_TOKENS = 80
 class Size:
     """How much is done: by default what the demonstration's figures are measured with."""
 
+    demonstrations: int = DEMONSTRATIONS
+    policy_prompts: int = POLICY_PROMPTS
+    evaluation_prompts: int = EVALUATION_PROMPTS
     base_policy_steps: int = BASE_POLICY_STEPS
     prompts: int = PROMPTS_PER_ROUND
     quota: int = QUOTA
@@ -65,7 +68,16 @@ class Size:
 
 FULL = Size()
 # Every stage and every link of the whole one; what is learned is little.
-SMALL = Size(base_policy_steps=50, prompts=100, quota=94, reward_model_epochs=1, ppo_steps=2)
+SMALL = Size(
+    demonstrations=400,
+    policy_prompts=240,
+    evaluation_prompts=24,
+    base_policy_steps=50,
+    prompts=100,
+    quota=94,
+    reward_model_epochs=1,
+    ppo_steps=2,
+)
 
 # That share the work of a run, where there are as many cores.
 PROCESSES = 2

@@ -66,7 +66,7 @@ def cancel_earlier_demos() -> None:
 
 
 @transaction.atomic
-def create_demo_project(seed: int) -> DemoProject:
+def create_demo_project(seed: int, size: constants.Size = constants.FULL) -> DemoProject:
     """A new project of the demo, with everything that needs no policy."""
     manager, manager_password = create_or_reset_account(username="demo-manager")
     annotator, annotator_password = create_or_reset_account(username="demo-annotator")
@@ -86,9 +86,9 @@ def create_demo_project(seed: int) -> DemoProject:
         for username in constants.SIMULATED_ANNOTATORS
     ]
     rng = random.Random(f"demonstration:{seed}")
-    _add_demonstrations(manager, project, rng)
-    policy_prompts = _add_prompts(manager, project, "policy", constants.POLICY_PROMPTS, rng)
-    evaluation_prompts = _add_prompts(manager, project, "evaluation", constants.EVALUATION_PROMPTS, rng)
+    _add_demonstrations(manager, project, size.demonstrations, rng)
+    policy_prompts = _add_prompts(manager, project, "policy", size.policy_prompts, rng)
+    evaluation_prompts = _add_prompts(manager, project, "evaluation", size.evaluation_prompts, rng)
     _add_warm_up(manager, project, annotator, rng)
     return DemoProject(
         project,
@@ -102,8 +102,8 @@ def create_demo_project(seed: int) -> DemoProject:
     )
 
 
-def _add_demonstrations(actor: User, project: Project, rng: random.Random) -> None:
-    demonstrations = grammar.sample_demonstrations(constants.DEMONSTRATIONS, rng)
+def _add_demonstrations(actor: User, project: Project, count: int, rng: random.Random) -> None:
+    demonstrations = grammar.sample_demonstrations(count, rng)
     prompts = add_prompts(
         actor=actor,
         project=project,

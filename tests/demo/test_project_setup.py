@@ -12,14 +12,12 @@ from rounds.plans import load_plan, plan_to_dict
 from workspace.models import User
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
+SIZE = constants.Size(demonstrations=40, policy_prompts=30, evaluation_prompts=10)
 
 
 @pytest.fixture
-def demo(monkeypatch):
-    monkeypatch.setattr(constants, "DEMONSTRATIONS", 40)
-    monkeypatch.setattr(constants, "POLICY_PROMPTS", 30)
-    monkeypatch.setattr(constants, "EVALUATION_PROMPTS", 10)
-    return create_demo_project(seed=1)
+def demo():
+    return create_demo_project(seed=1, size=SIZE)
 
 
 def test_pairs_wait_for_the_visitor_and_for_nobody_else(demo):
@@ -41,7 +39,7 @@ def test_no_prompt_of_the_evaluation_is_used_anywhere_else(demo):
 
 def test_a_second_demo_is_a_project_of_its_own_with_new_passwords(demo):
     cancel_earlier_demos()
-    second = create_demo_project(seed=1)
+    second = create_demo_project(seed=1, size=SIZE)
     assert second.project.pk != demo.project.pk
     assert second.annotator == demo.annotator
     assert second.annotator_password != demo.annotator_password

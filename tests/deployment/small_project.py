@@ -26,11 +26,9 @@ def main() -> None:
     from runs.models import Run
     from tests.demo.small import small_base_policy_config
 
-    for name, value in {
-        "DEMONSTRATIONS": 120, "POLICY_PROMPTS": 60, "EVALUATION_PROMPTS": 8, "WARM_UP_PAIRS": 2, "VOCABULARY": 400,
-    }.items():  # fmt: skip
-        setattr(constants, name, value)
-    demo = create_demo_project(seed=3)
+    constants.WARM_UP_PAIRS, constants.VOCABULARY = 2, 400
+    size = constants.Size(demonstrations=120, policy_prompts=60, evaluation_prompts=8)
+    demo = create_demo_project(seed=3, size=size)
     config = small_base_policy_config()
     train_sft(actor=demo.manager, project=demo.project, name="base", config=options_to_dict(config))
     say(project=demo.project.slug, username=demo.annotator.username, password=demo.annotator_password)

@@ -37,13 +37,11 @@ def nothing_is_measured(monkeypatch):
 @pytest.fixture
 def small(monkeypatch):
     """The demo with everything cut down: seconds instead of minutes, the same commands and rows."""
-    monkeypatch.setattr(constants, "DEMONSTRATIONS", 120)
-    monkeypatch.setattr(constants, "POLICY_PROMPTS", 60)
-    monkeypatch.setattr(constants, "EVALUATION_PROMPTS", 8)
     monkeypatch.setattr(constants, "RESERVED_TASKS", 3)
     monkeypatch.setattr(constants, "WARM_UP_PAIRS", 4)
     monkeypatch.setattr(constants, "VOCABULARY", 400)
-    demo = create_demo_project(seed=3)
+    size = constants.Size(demonstrations=120, policy_prompts=60, evaluation_prompts=8)
+    demo = create_demo_project(seed=3, size=size)
     config = small_base_policy_config()
     plan = constants.round_plan(3, 1, demo.annotator.username)
     plan = replace(

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         try:
             port = processes.free_port(options["port"])
             cancel_earlier_demos()
-            demo = create_demo_project(self.seed)
+            demo = create_demo_project(self.seed, self.size)
             with processes.run_processes(
                 processes.web_server_command(port), processes.worker_command()
             ) as running:
