@@ -126,7 +126,7 @@ def test_a_run_by_lora_is_resumed_bit_for_bit_and_leaves_a_model_and_an_adapter(
     cut = make_run(tmp_path / "cut", name, config)
     (cut.path / "checkpoints").mkdir(exist_ok=True)
     shutil.copytree(checkpoints[0], cut.path / "checkpoints" / checkpoints[0].name)
-    for log in ("metrics.jsonl", "samples.jsonl"):
+    for log in ("metrics.jsonl", "samples.jsonl", "evaluation_samples.jsonl"):
         if (whole.path / log).is_file():
             shutil.copy(whole.path / log, cut.path / log)
     if name == "best_of_n":

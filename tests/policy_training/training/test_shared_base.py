@@ -193,7 +193,7 @@ def test_a_resumed_run_ends_in_the_same_bits_and_what_it_saves_is_a_model_of_its
     checkpoints = sorted((whole.path / "checkpoints").iterdir())
     (resumed.path / "checkpoints").mkdir(exist_ok=True)
     shutil.copytree(checkpoints[-2], resumed.path / "checkpoints" / checkpoints[-2].name)
-    for name in ("metrics.jsonl", "samples.jsonl"):
+    for name in ("metrics.jsonl", "samples.jsonl", "evaluation_samples.jsonl"):
         shutil.copy(whole.path / name, resumed.path / name)
     in_process(ppo, PPOConfig, resumed)
     for folder in ("model", "critic"):
