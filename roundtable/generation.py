@@ -22,6 +22,8 @@ FOLDER = Path(__file__).parent / "client" / "resources"
 SHARED, ALL = "shared", "everything"
 # Kinds that are told with another.
 MODULES = {"me": "projects", "claim": "assignments", "firings": "schedules"}
+# Parts of a kind that are a kind of their own: (kind, part).
+PARTS = {("policies", "serving"): "policy_serving"}
 # Where the rule of _method_name says little.
 NAMES = {
     "get_me": "me",
@@ -31,6 +33,9 @@ NAMES = {
     "put_uploads_public_id_pieces": "send_piece",
     "post_uploads_public_id_import": "start_import",
     "post_rounds_number_continue": "start_next",
+    "get_policies_id_serving": "get",
+    "post_policies_id_serving_start": "start",
+    "post_policies_id_serving_stop": "stop",
 }
 _HEAD = '''"""{about} Written by roundtable.generation from the API's schema: do not edit."""
 
@@ -49,7 +54,8 @@ def module_of(path: str) -> str:
     """In which module the operation of an address is: roundtable.client.resources.NAME."""
     words = path.removeprefix("/projects/{slug}/").strip("/").split("/")
     name = words[0].replace("-", "_")
-    return MODULES.get(name, name)
+    part = PARTS.get((name, words[2])) if len(words) > 2 else None
+    return part or MODULES.get(name, name)
 
 
 def class_name(module: str) -> str:

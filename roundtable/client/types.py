@@ -92,8 +92,8 @@ from roundtable.client.resources.pay_rate import (
 )  # fmt: skip
 from roundtable.client.resources.policies import (
     BenchmarkBodyRequest, EvaluatePolicyBodyRequest, FineTuneBodyRequest, ImportBodyRequest, OnePolicy,
-    Policy, PolicyBenchmark, PolicyEvaluation, PolicyServing, PretrainBodyRequest, Runs, SampleBodyRequest,
-    StartBodyRequest, ListPoliciesQuery, ListPoliciesIdBenchmarksQuery, ListPoliciesIdEvaluationsQuery,
+    Policy, PolicyBenchmark, PolicyEvaluation, PretrainBodyRequest, Runs, SampleBodyRequest,
+    ListPoliciesQuery, ListPoliciesIdBenchmarksQuery, ListPoliciesIdEvaluationsQuery,
 )  # fmt: skip
 from roundtable.client.resources.policy_comparisons import (
     AlongBodyRequest, CompareBodyRequest, OneComparison, PolicyComparison, TagShares, Verdicts,
@@ -101,6 +101,9 @@ from roundtable.client.resources.policy_comparisons import (
 )  # fmt: skip
 from roundtable.client.resources.policy_selections import (
     PolicySelection, SelectBodyRequest, ListPolicySelectionsQuery,
+)  # fmt: skip
+from roundtable.client.resources.policy_serving import (
+    PolicyServing, StartBodyRequest,
 )  # fmt: skip
 from roundtable.client.resources.policy_trainings import (
     AdoptBodyRequest, BestOfNBodyRequest, DPOBodyRequest, MergeBodyRequest, PPOBodyRequest,

@@ -28,6 +28,7 @@ from roundtable.client.resources.pay_rate import PayRateResource
 from roundtable.client.resources.policies import PoliciesResource
 from roundtable.client.resources.policy_comparisons import PolicyComparisonsResource
 from roundtable.client.resources.policy_selections import PolicySelectionsResource
+from roundtable.client.resources.policy_serving import PolicyServingResource
 from roundtable.client.resources.policy_trainings import PolicyTrainingsResource
 from roundtable.client.resources.projects import ProjectsResource
 from roundtable.client.resources.prompt_sets import PromptSetsResource
@@ -85,6 +86,7 @@ class ProjectResources:
         self.policies = PoliciesResource(transport, slug)
         self.policy_comparisons = PolicyComparisonsResource(transport, slug)
         self.policy_selections = PolicySelectionsResource(transport, slug)
+        self.policy_serving = PolicyServingResource(transport, slug)
         self.policy_trainings = PolicyTrainingsResource(transport, slug)
         self.prompt_sets = PromptSetsResource(transport, slug)
         self.prompts = PromptsResource(transport, slug)

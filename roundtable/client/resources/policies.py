@@ -113,22 +113,6 @@ class PolicyEvaluation(TypedDict):
     created_at: str
 
 
-class PolicyServing(TypedDict):
-    policy: int
-    state: Literal["stopped", "waiting", "starting", "ready", "failed"]
-    error: str
-    requested_at: str | None
-    ready_at: str | None
-    last_used_at: str | None
-    n_requests: int
-    n_tokens: int
-    retry_at: str | None
-    stop_requested: bool
-    max_prompt_tokens: int
-    max_response_tokens: int
-    worker_alive: bool
-
-
 class PretrainBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
@@ -157,11 +141,6 @@ class SampleBodyRequest(TypedDict):
     with_given: NotRequired[bool]
     single_answers: NotRequired[bool]
     open_at_once: NotRequired[bool]
-
-
-class StartBodyRequest(TypedDict):
-    max_prompt_tokens: NotRequired[int]
-    max_response_tokens: NotRequired[int]
 
 
 class ListPoliciesQuery(TypedDict):
@@ -328,49 +307,6 @@ class PoliciesResource(Resource):
                 {"id": id},
                 key=idempotency_key,
                 body=body,
-            ),
-        )
-
-    def serving(self, id: int) -> PolicyServing:
-        """Whether the policy is loaded and answers conversations."""
-        return cast(
-            PolicyServing,
-            self.perform(
-                Operation(
-                    "get_policies_id_serving", "GET", "/projects/{slug}/policies/{id}/serving", answer="json"
-                ),
-                {"id": id},
-            ),
-        )
-
-    def serving_start(self, id: int, **body: Unpack[StartBodyRequest]) -> PolicyServing:
-        """Have a worker load the policy now, before the first message of a conversation does."""
-        return cast(
-            PolicyServing,
-            self.perform(
-                Operation(
-                    "post_policies_id_serving_start",
-                    "POST",
-                    "/projects/{slug}/policies/{id}/serving/start",
-                    answer="json",
-                ),
-                {"id": id},
-                body=body,
-            ),
-        )
-
-    def serving_stop(self, id: int) -> PolicyServing:
-        """Unload the policy when what it writes is written. A conversation that needs it later loads it again."""
-        return cast(
-            PolicyServing,
-            self.perform(
-                Operation(
-                    "post_policies_id_serving_stop",
-                    "POST",
-                    "/projects/{slug}/policies/{id}/serving/stop",
-                    answer="json",
-                ),
-                {"id": id},
             ),
         )
 
