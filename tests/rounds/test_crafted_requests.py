@@ -122,21 +122,20 @@ def address(route, site, crafted=None):
 
 
 def crafted_for(names, values, *, at_once=1):
-    """({name: value}, what it is): one value in turn for every name, and on PostgreSQL, which refuses more than SQLite,
-    the number that is too large for all of them besides. Pages with options of a recipe (there are hundreds) are Django
-    forms, which look at every field whatever the others are: 24 of their names at a time, and their options, read by
-    the same code, 120 at a time with one value in turn.
+    """({name: value}, what it is): one value in turn for every name; on PostgreSQL, which refuses more than SQLite, the
+    number that is too large for all of them instead, since the other values are refused before a query. Pages with
+    options of a recipe (there are hundreds) are Django forms, which look at every field whatever the others are: 24 of
+    their names at a time, and their options, read by the same code, 120 at a time with one value in turn.
     """
     options = sorted(name for name in names if "." in name)
     plain = [name for name in names if "." not in name]
     at_once = 24 if options else at_once
     kinds = itertools.cycle(values.items())
     for first in range(0, len(plain), at_once):
-        asked = dict([next(kinds)])
+        what, value = next(kinds)
         if connection.vendor == "postgresql" and TOO_LARGE in values:
-            asked[TOO_LARGE] = values[TOO_LARGE]
-        for what, value in asked.items():
-            yield dict.fromkeys(plain[first : first + at_once], value), what
+            what, value = TOO_LARGE, values[TOO_LARGE]
+        yield dict.fromkeys(plain[first : first + at_once], value), what
     for first in range(0, len(options), 120):
         what, value = next(kinds)
         yield dict.fromkeys(options[first : first + 120], value), what
