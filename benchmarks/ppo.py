@@ -21,6 +21,11 @@ models) and the figures behind them.
 With --growth ours alone is measured, one step of 16 prompts at a time: how its parts grow with the length of the
 prompts, with N and with the width of the models, each alone from 160 tokens, 4 and 256.
 
+On a GPU, with larger models of random weights, the unit is seconds by the clock and memory what torch has allocated
+there at the most:
+
+    .venv/bin/python benchmarks/ppo.py --device cuda --dtype bf16 --model 0.5B --peer var/trl
+
 TRL's last release with PPO is 1.12.0. It comes from a virtual environment of its own, `python3 -m venv var/trl` and
 `var/trl/bin/pip install trl==1.12.0 torch==2.13.0`; or that of reward_model.py serves, and `var/trl/bin/pip install
 --no-deps --target var/trl-ppo trl==1.12.0` makes what --peer-packages names. Without --peer ours alone is measured.
@@ -34,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.processes import Report, machine_load, prepare, run_ours, run_peer, summary, take_turns
-from trainers.synthetic import SMALL, Sizes, make_rankings
+from trainers.synthetic import LARGER, SMALL, Sizes, make_rankings
 
 LEARNING_RATE = 1e-6
 PARTS = ("sampling", "scoring", "experience", "update")  # of a step's seconds
@@ -45,7 +50,9 @@ def main() -> None:
     if options.growth:
         print(growth(options.small))
         return
-    sizes = SMALL if options.small else Sizes()
+    sizes = SMALL if options.small else LARGER.get(options.model, Sizes())
+    # On a GPU the processor only hands out work: there the clock counts.
+    clock = "cpu_s" if options.device == "cpu" else "wall_s"
     response_tokens = 4 if options.small else 64
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -57,6 +64,8 @@ def main() -> None:
             steps=options.steps,
             learning_rate=LEARNING_RATE,
             response_tokens=response_tokens,
+            device=options.device,
+            dtype=options.dtype,
             batch={"max_micro_batch_tokens": options.micro_batch} if options.micro_batch else {},
         )
         print(f"Before: {machine_load()}.", flush=True)
@@ -86,15 +95,17 @@ def main() -> None:
                 "response_tokens": response_tokens,
                 "gradient_checkpointing": options.peer_gradient_checkpointing,
                 "learning_rate": LEARNING_RATE,
+                "device": options.device,
+                "dtype": options.dtype,
             }
             return run_peer(options.peer, "trl_ppo.py", folder, job, options.peer_packages)
 
         found = take_turns(options.samples, options.repeats, ours, peer if options.peer else None)
     print(f"After: {machine_load()}. \n{describe(found)}\n")
-    table, figures = summary(found, "N", "response tokens")
+    table, figures = summary(found, "N", "response tokens", clock)
     on_one_base = {count: (shared[count], found[count][1]) for count in found}
     print(f"{table}\n\nOn one base, by LoRA:\n\n{describe(on_one_base)}\n")
-    table, by_lora = summary(on_one_base, "N", "response tokens")
+    table, by_lora = summary(on_one_base, "N", "response tokens", clock)
     print(table, flush=True)
     # n4_ratio of four full models, n4_shared_ratio of one base.
     figures |= {
@@ -173,6 +184,9 @@ def parse() -> argparse.Namespace:
     add("--peer-rollout-pass", type=int, default=64, help="rows of TRL's passes without (its default)")
     add("--peer-responses-per-step", type=int, help="in place of as many as ours")
     add("--peer-gradient-checkpointing", action="store_true")
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="of both sides (default: cpu)")
+    add("--dtype", choices=["fp32", "bf16"], default="fp32", help="bf16: autocast passes over fp32 weights")
+    add("--model", choices=sorted(LARGER), help="shapes of a larger model, for a GPU")
     add("--growth", action="store_true", help="how the cost of ours grows, without a peer")
     add("--small", action="store_true", help="tiny models and texts: only shows that the script runs")
     return parser.parse_args()

@@ -2,7 +2,7 @@
 
 from django.http import Http404
 
-from rewardmodel.models import RewardModel
+from rewardmodel.models import RewardModel, RewardModelEvaluation
 from workspace.models import Project
 
 
@@ -14,4 +14,15 @@ def access_reward_model(project: Project, pk: int) -> RewardModel:
     )
     if found is None:
         raise Http404("No such reward model.")
+    return found
+
+
+def access_evaluation(project: Project, pk: int) -> RewardModelEvaluation:
+    found = (
+        RewardModelEvaluation.objects.select_related("reward_model", "dataset", "produced_by")
+        .filter(reward_model__project=project, pk=pk)
+        .first()
+    )
+    if found is None:
+        raise Http404("No such evaluation.")
     return found

@@ -12,6 +12,7 @@ app_name = "reward_models"
 urlpatterns = [
     path("", views.reward_models, name="list"),
     path("evaluate/", views.evaluate, name="evaluate"),
+    path("evaluations/<int:pk>/", views.evaluation, name="evaluation"),
     path("train/", views.train, name="train"),
     path("adopt/<int:run>/", adopting_view(adopt_reward_checkpoint), name="adopt"),
     path("<int:pk>/", views.reward_model, name="reward_model"),

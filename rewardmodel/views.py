@@ -1,5 +1,8 @@
 """Reward models: a list, and what each learned from, how well, and what it was used for."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext
@@ -7,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from annotation.rendering.markdown import render_markdown
-from rewardmodel.access import access_reward_model
+from rewardmodel.access import access_evaluation, access_reward_model
 from rewardmodel.actions import evaluate_reward_model
 from rewardmodel.checkpoints import training_of_checkpoint
 from rewardmodel.figures import (
@@ -67,26 +70,51 @@ def reward_models(request: ProjectRequest) -> HttpResponse:
 def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_reward_model(request.project, pk)
     evaluations = found.evaluations.select_related("dataset", "produced_by").order_by("-pk")
-    context = serving_context(request.project, found) | {
-        "model": found,
-        "card": render_markdown(card_text(found)),
-        "form": ModelDescriptionForm(model=found),
-        "started": found.artifact.reward_models_started_here.order_by("-pk"),
-        "criteria": found.criteria.order_by("name"),
-        "accuracy": accuracy_sentence(found.report),
-        "rated": ratings_sentence(found.report),
-        "reliability": reliability_points(found.report),
-        "by_strength": accuracy_by_strength(found.report),
-        "margins": margin_figure(found.report),
-        "categories": categories(found.report),
-        "policies": found.policies.order_by("-pk"),
-        "rounds": found.rounds.order_by("number"),
-        "n_scores": found.scores.count(),
-        "run": found.produced_by,
-        "adopted_from": training_of_checkpoint(found),
-        "evaluations": [(row, evaluation_sentences(row.report)) for row in evaluations[:SHOWN_EVALUATIONS]],
-    }
+    context = (
+        serving_context(request.project, found)
+        | _pictures(found.report)
+        | {
+            "model": found,
+            "card": render_markdown(card_text(found)),
+            "form": ModelDescriptionForm(model=found),
+            "started": found.artifact.reward_models_started_here.order_by("-pk"),
+            "criteria": found.criteria.order_by("name"),
+            "accuracy": accuracy_sentence(found.report),
+            "rated": ratings_sentence(found.report),
+            "policies": found.policies.order_by("-pk"),
+            "rounds": found.rounds.order_by("number"),
+            "n_scores": found.scores.count(),
+            "run": found.produced_by,
+            "adopted_from": training_of_checkpoint(found),
+            "evaluations": [
+                (row, evaluation_sentences(row.report)) for row in evaluations[:SHOWN_EVALUATIONS]
+            ],
+        }
+    )
     return render(request, "rewardmodel/reward_model.html", context)
+
+
+def _pictures(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What rewardmodel/report.html draws of held-out judgments."""
+    return {
+        "report": report,
+        "reliability": reliability_points(report),
+        "by_strength": accuracy_by_strength(report),
+        "margins": margin_figure(report),
+        "categories": categories(report),
+    }
+
+
+@require_GET
+@never_cache
+@project_view(Capability.REVIEW)
+def evaluation(request: ProjectRequest, pk: int) -> HttpResponse:
+    found = access_evaluation(request.project, pk)
+    context = _pictures(found.report) | {
+        "evaluation": found,
+        "said": evaluation_sentences(found.report),
+    }
+    return render(request, "rewardmodel/evaluation.html", context)
 
 
 @require_http_methods(["GET", "POST"])

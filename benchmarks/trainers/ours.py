@@ -38,13 +38,15 @@ def timed(step: Callable[..., Any], stopwatch: Stopwatch) -> Callable[..., Any]:
 def main() -> None:
     recipe, run_directory, report = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     module, step_name, options = RECIPES[recipe]
-    stopwatch = Stopwatch()
+    config = json.loads((Path(run_directory) / "config.json").read_text())
+    stopwatch = Stopwatch(config["options"]["runtime"]["device"])
     setattr(module, step_name, timed(getattr(module, step_name), stopwatch))
 
     @wraps(module.main)
     def measured(context: Any) -> Mapping[str, Any]:
         result = module.main(context)
         lines = (Path(run_directory) / "metrics.jsonl").read_text().splitlines()
+        # Read again: the run has written its environment into it.
         config = json.loads((Path(run_directory) / "config.json").read_text())
         # What the run took where an option says "auto" stands beside its environment.
         batch = config["options"]["batch"] | {"resolved": config["environment"].get("resolved", {})}

@@ -35,7 +35,15 @@ from policy_training.training.ppo.config import CriticOptions, PPOConfig, Rollou
 from rewardmodel.training.config import DataOptions, RewardModelConfig
 
 LORA = LoraOptions(rank=8, target_modules="q_proj,v_proj")  # those of the LoRA paper
-RUNTIME = RuntimeOptions(threads=1, dtype="fp32", device="cpu")
+
+
+def runtime_of(job: dict[str, Any]) -> RuntimeOptions:
+    return RuntimeOptions(
+        threads=1,
+        dtype=job.get("dtype", "fp32"),
+        device=job.get("device", "cpu"),
+        checkpoint_every_steps=10**6,
+    )
 
 
 def word_tokenizer(sizes: Sizes) -> PreTrainedTokenizerFast:
@@ -64,6 +72,7 @@ def save_models(sizes: Sizes, folder: Path) -> None:
         intermediate_size=sizes.intermediate_size,
         num_hidden_layers=sizes.layers,
         num_attention_heads=sizes.heads,
+        num_key_value_heads=sizes.key_value_heads,
         max_position_embeddings=sizes.positions,
     )
     torch.manual_seed(0)
@@ -115,7 +124,7 @@ def reward_model_run(folder: Path, sizes: Sizes, responses: int, job: dict[str, 
         optimizer=OptimizerOptions(learning_rate=job["learning_rate"]),
         data=DataOptions(epochs=job["steps"]),
         batch=BatchOptions(**job["batch"]),
-        runtime=RUNTIME,
+        runtime=runtime_of(job),
     )
     rows = [comparison_row(number, ranking) for number, ranking in enumerate(make_rankings(sizes, responses))]
     RunDirectory.create(
@@ -141,7 +150,7 @@ def ppo_run(folder: Path, sizes: Sizes, samples: int, job: dict[str, Any], *, sh
         rollout=RolloutOptions(steps=job["steps"], samples_per_prompt=samples),
         critic=CriticOptions(max_pretraining_updates=0),
         evaluation=EvaluationOptions(max_examples=1),
-        runtime=RUNTIME,
+        runtime=runtime_of(job),
     )
     rankings = make_rankings(sizes, 2)
     rows = [prompt_row(number, ranking, "train") for number, ranking in enumerate(rankings)]

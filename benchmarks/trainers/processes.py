@@ -109,11 +109,14 @@ def take_turns(
 
 
 def summary(
-    found: Mapping[int, tuple[list[Report], list[Report]]], letter: str, unit: str
+    found: Mapping[int, tuple[list[Report], list[Report]]], letter: str, unit: str, clock: str = "cpu_s"
 ) -> tuple[str, dict[str, float]]:
-    """A Markdown table, and the figures of the JSON line: ratios ours / the peer's, of medians."""
+    """A Markdown table, and the figures of the JSON line: ratios ours / the peer's, of medians. Its seconds are of the
+    processor; with the clock `wall_s`, for a GPU, of the clock on the wall.
+    """
+    of_what = "of the processor" if clock == "cpu_s" else "by the clock"
     lines = [
-        f"| {letter} | | {unit} a second of the processor | by the clock | memory (MB) | idle process (MB) |",
+        f"| {letter} | | {unit} a second {of_what} | by the clock | memory (MB) | idle process (MB) |",
         "|---|---|---|---|---|---|",
     ]
     figures: dict[str, float] = {}
@@ -124,19 +127,17 @@ def summary(
             if not reports:
                 continue
             cells = [
-                f"{rate(reports):.2f} ({spread(reports)})",
+                f"{rate(reports, clock):.2f} ({spread(reports, clock)})",
                 f"{rate(reports, 'wall_s'):.2f}",
                 f"{memory(reports):.0f}",
                 f"{statistics.median(report['idle_mb'] for report in reports):.0f}",
             ]
             title = "ours" if side == "ours" else reports[0]["version"]
             lines.append(f"| {count} | {title} | {' | '.join(cells)} |")
-            figures[f"{name}_{side}_per_s"] = round(rate(reports), 2)
+            figures[f"{name}_{side}_per_s"] = round(rate(reports, clock), 2)
             figures[f"{name}_{side}_mb"] = round(memory(reports))
         if sides[1]:
-            ratio, by_the_clock = (
-                rate(sides[0], clock) / rate(sides[1], clock) for clock in ("cpu_s", "wall_s")
-            )
+            ratio, by_the_clock = (rate(sides[0], by) / rate(sides[1], by) for by in (clock, "wall_s"))
             memory_ratios.append(memory(sides[0]) / memory(sides[1]))
             figures[f"{name}_ratio"] = round(ratio, 2)
             figures[f"{name}_wall_ratio"] = round(by_the_clock, 2)
@@ -148,6 +149,6 @@ def summary(
     return "\n".join(lines), figures
 
 
-def spread(reports: Sequence[Report]) -> str:
-    rates = sorted(report["units"] / report["cpu_s"] for report in reports)
+def spread(reports: Sequence[Report], clock: str = "cpu_s") -> str:
+    rates = sorted(report["units"] / report[clock] for report in reports)
     return f"{rates[0]:.2f} to {rates[-1]:.2f}"

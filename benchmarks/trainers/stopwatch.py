@@ -1,4 +1,6 @@
-"""Time and memory of a training process, from its first step to its last. Standard library only: TRL's side uses it."""
+"""Time and memory of a training process, from its first step to its last. Standard library only (on a GPU also torch,
+which both sides have): TRL's side uses it.
+"""
 
 import json
 import time
@@ -15,27 +17,34 @@ def memory_mb(name: str) -> float:
 
 
 class Stopwatch:
-    """Make it when everything is imported and nothing is loaded: memory counts from there."""
+    """Make it when everything is imported and nothing is loaded: memory counts from there. On a GPU (`device` "cuda")
+    seconds end when the GPU has done what it was given, and memory is the peak of what torch has allocated on it.
+    """
 
-    def __init__(self) -> None:
-        self.idle_mb = memory_mb("VmRSS")
+    def __init__(self, device: str = "cpu") -> None:
+        self.cuda: Any = None
+        if device.startswith("cuda"):
+            import torch
+
+            self.cuda = torch.cuda
+        self.idle_mb = 0.0 if self.cuda else memory_mb("VmRSS")
         self.steps = 0
         self._begun: tuple[float, float] | None = None
         self._ended = (0.0, 0.0)
 
     def step_begins(self) -> None:
         """Of the first step counts, later calls change nothing."""
-        self._begun = self._begun or _now()
+        self._begun = self._begun or self._now()
 
     def step_ends(self) -> None:
         self.steps += 1
-        self._ended = _now()
+        self._ended = self._now()
 
     def write(self, path: Path, **figures: Any) -> None:
         """Seconds by the clock and of the processor, and the peak of memory above the idle process until now."""
         assert self._begun is not None, "no step was taken"
         wall, cpu = (end - begin for begin, end in zip(self._begun, self._ended, strict=True))
-        peak = memory_mb("VmHWM")
+        peak = self.cuda.max_memory_allocated() / 1e6 if self.cuda else memory_mb("VmHWM")
         measured = {
             "wall_s": wall,
             "cpu_s": cpu,
@@ -46,6 +55,7 @@ class Stopwatch:
         }
         path.write_text(json.dumps(measured | figures))
 
-
-def _now() -> tuple[float, float]:
-    return time.perf_counter(), time.process_time()
+    def _now(self) -> tuple[float, float]:
+        if self.cuda:
+            self.cuda.synchronize()
+        return time.perf_counter(), time.process_time()

@@ -22,6 +22,7 @@ class Sizes:
     intermediate_size: int = 688
     layers: int = 4
     heads: int = 4
+    key_value_heads: int = 4
     positions: int = 1024
     prompts: int = 64
     prompt_tokens: tuple[int, int] = (64, 256)
@@ -34,11 +35,22 @@ SMALL = Sizes(
     intermediate_size=32,
     layers=1,
     heads=2,
+    key_value_heads=2,
     positions=1024,
     prompts=6,
     prompt_tokens=(4, 12),
     response_tokens=(2, 8),
 )
+
+# For a GPU: the shapes of Qwen2.5 (technical report, table 1), with random weights.
+LARGER = {
+    "0.5B": Sizes(
+        vocabulary=151_646, hidden_size=896, intermediate_size=4864, layers=24, heads=14, key_value_heads=2
+    ),
+    "1.5B": Sizes(
+        vocabulary=151_646, hidden_size=1536, intermediate_size=8960, layers=28, heads=12, key_value_heads=2
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from trl_timer import Timer
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     torch.set_num_threads(1)
-    stopwatch = Stopwatch()
+    stopwatch = Stopwatch(job["device"])
     options = {"dtype": torch.float32, "attn_implementation": "sdpa"}
     policy, reference = (AutoModelForCausalLM.from_pretrained(job["policy"], **options) for _ in range(2))
     reward_model, critic = (
@@ -42,9 +42,9 @@ def main() -> None:
             response_length=job["response_tokens"],
             temperature=1.0,
             learning_rate=job["learning_rate"],
-            bf16=False,
+            bf16=job["dtype"] == "bf16",  # weights stay fp32 and passes are autocast, as on our side
             gradient_checkpointing=job["gradient_checkpointing"],
-            use_cpu=True,
+            use_cpu=job["device"] == "cpu",
             logging_steps=10**6,
             num_sample_generations=0,
             report_to="none",

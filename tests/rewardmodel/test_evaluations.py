@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.management import call_command
+from django.db.models.functions import Now
 from django.urls import reverse
 
 from annotation.datasets.actions import freeze_dataset
@@ -69,7 +70,15 @@ def test_command_and_form_ask_the_same_and_the_result_stands_on_the_page(client,
     client.force_login(ruth)
     page = client.get(reverse("reward_models:reward_model", args=["kitchen", model.pk])).content.decode()
     assert f"{100 * evaluation.report['accuracy']:.1f} % of 2 held-out pairs" in page
-    assert reverse("runs:run", args=["kitchen", run.pk]) in page and 'id="curves"' in page
+    own_page = reverse("reward_models:evaluation", args=["kitchen", evaluation.pk])
+    assert own_page in page and 'id="curves"' in page
+    figures = client.get(own_page).content.decode()
+    assert f"{100 * evaluation.report['accuracy']:.1f} % of 2 held-out pairs" in figures
+    assert "How sure, how right" in figures and "How far apart" in figures
+    assert reverse("runs:run", args=["kitchen", run.pk]) in figures
+    Run.objects.filter(pk=run.pk).update(state="done", started_at=Now(), finished_at=Now())
+    assert own_page in client.get(reverse("runs:run", args=["kitchen", run.pk])).content.decode()
+    assert client.get(own_page.replace("kitchen", "elsewhere")).status_code == 404
 
 
 def test_how_far_apart_the_pairs_are_is_drawn(client, model, ruth):

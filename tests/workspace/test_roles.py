@@ -63,7 +63,7 @@ PAGES = {
         *(f"data:{name}" for name in "prompts prompt prompt_sets prompt_set demonstrations".split()),
         *(f"data:{name}" for name in "demonstration texts text imports import datasets".split()),
         *(f"data:{name}" for name in ("dataset", "compare_datasets", "import_bad_rows")),
-        *(f"reward_models:{name}" for name in ("list", "reward_model", "serving")),
+        *(f"reward_models:{name}" for name in ("list", "reward_model", "evaluation", "serving")),
         *(f"policies:{name}" for name in ("list", "policy", "serving", "measured", "comparison")),
         *(f"policies:{name}" for name in ("frontier", "selection")),
     },
