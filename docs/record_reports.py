@@ -77,6 +77,9 @@ def places(site: "ReportSite") -> dict[str, str]:
     found["frontier"] = page("policies:frontier")
     if "best_of_n" in site.runs:
         found["policy-best_of_n"] = page("policies:policy", pk=site.runs["best_of_n"].policy.pk)
+    if "reward_model_evaluation" in site.runs:
+        measured = site.runs["reward_model_evaluation"].reward_model_evaluation
+        found["reward-model-evaluation"] = page("reward_models:evaluation", pk=measured.pk)
     if "ai_judge" in site.runs:
         found["ai-judges"] = page("annotation:ai_judges", pk=site.runs["ai_judge"].parameters["batch"])
     if "ppo" in site.runs:

@@ -72,7 +72,7 @@ def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
     evaluations = found.evaluations.select_related("dataset", "produced_by").order_by("-pk")
     context = (
         serving_context(request.project, found)
-        | _pictures(found.report)
+        | _pictures(found.report, found.produced_by_id)
         | {
             "model": found,
             "card": render_markdown(card_text(found)),
@@ -94,10 +94,11 @@ def reward_model(request: ProjectRequest, pk: int) -> HttpResponse:
     return render(request, "rewardmodel/reward_model.html", context)
 
 
-def _pictures(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What rewardmodel/report.html draws of held-out judgments."""
+def _pictures(report: Mapping[str, Any], measured_by: int) -> dict[str, Any]:
+    """What rewardmodel/report.html draws of held-out judgments, and the run that measured it."""
     return {
         "report": report,
+        "measured_by": measured_by,
         "reliability": reliability_points(report),
         "by_strength": accuracy_by_strength(report),
         "margins": margin_figure(report),
@@ -110,7 +111,7 @@ def _pictures(report: Mapping[str, Any]) -> dict[str, Any]:
 @project_view(Capability.REVIEW)
 def evaluation(request: ProjectRequest, pk: int) -> HttpResponse:
     found = access_evaluation(request.project, pk)
-    context = _pictures(found.report) | {
+    context = _pictures(found.report, found.produced_by_id) | {
         "evaluation": found,
         "said": evaluation_sentences(found.report),
     }

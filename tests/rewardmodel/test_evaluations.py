@@ -75,7 +75,7 @@ def test_command_and_form_ask_the_same_and_the_result_stands_on_the_page(client,
     figures = client.get(own_page).content.decode()
     assert f"{100 * evaluation.report['accuracy']:.1f} % of 2 held-out pairs" in figures
     assert "How sure, how right" in figures and "How far apart" in figures
-    assert reverse("runs:run", args=["kitchen", run.pk]) in figures
+    assert reverse("runs:run", args=["kitchen", run.pk]) + "#samples-heading" in figures
     Run.objects.filter(pk=run.pk).update(state="done", started_at=Now(), finished_at=Now())
     assert own_page in client.get(reverse("runs:run", args=["kitchen", run.pk])).content.decode()
     assert client.get(own_page.replace("kitchen", "elsewhere")).status_code == 404
