@@ -13,6 +13,7 @@ from policy_training.comparing.forms import AlongRunForm, CompareForm
 from policy_training.comparing.presentation import VerdictKind, Verdicts, comparison_rows
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.models import PolicyComparison
+from policy_training.training.evaluation.config import MAX_FURTHER_MODELS
 from runs.access import access_run
 from runs.api.option_forms import RunBody, asked_by_program
 from runs.api.views import OneRunSerializer
@@ -29,13 +30,17 @@ from workspace.roles import Capability
 class PolicyComparisonSerializer(serializers.ModelSerializer[PolicyComparison]):
     policy: Any = serializers.IntegerField(source="policy_id")
     reward_model: Any = serializers.IntegerField(source="reward_model_id")
+    further_reward_models = serializers.SerializerMethodField(
+        help_text="That score the same answers, each by itself; of one comparison its verdicts name them."
+    )
     of_run: Any = serializers.IntegerField(
         source="of_run_id", allow_null=True, help_text="The training whose checkpoints the others are."
     )
     run: Any = serializers.IntegerField(source="produced_by_id")
     batches: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     report = JsonValue(
-        help_text="others: [{name, step, score, kl, by_reward, by_judge, ...}]; wins are the policy's."
+        help_text="others: [{name, step, score, kl, by_reward, by_judge, further, ...}]; wins are the policy's. "
+        "`further`: what each further reward model says, in their order."
     )
 
     class Meta:
@@ -44,6 +49,7 @@ class PolicyComparisonSerializer(serializers.ModelSerializer[PolicyComparison]):
             "id",
             "policy",
             "reward_model",
+            "further_reward_models",
             "prompt_set",
             "of_run",
             "run",
@@ -52,6 +58,10 @@ class PolicyComparisonSerializer(serializers.ModelSerializer[PolicyComparison]):
             "created_at",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ListField(child=serializers.IntegerField()))
+    def get_further_reward_models(self, comparison: PolicyComparison) -> Any:
+        return comparison.produced_by.parameters.get("further_reward_models", [])
 
 
 class SharesSerializer(serializers.Serializer[Any]):
@@ -71,7 +81,13 @@ class TagSharesSerializer(SharesSerializer):
 class VerdictsSerializer(SharesSerializer):
     other = serializers.CharField(help_text="Its name in the report.")
     by = serializers.ChoiceField(get_args(VerdictKind))
-    criterion = serializers.CharField(help_text="On which people compared; else empty.")
+    criterion = serializers.CharField(
+        help_text="On which people compared, or that the reward model learned; of a judge empty."
+    )
+    reward_model = serializers.IntegerField(
+        allow_null=True, help_text="Which one, of a reward model's verdicts."
+    )
+    score = serializers.FloatField(allow_null=True, help_text="The other's mean score by this reward model.")
     equal_answers = serializers.IntegerField(
         allow_null=True, help_text="Pairs that people were not shown, both answers being the same."
     )
@@ -96,6 +112,8 @@ class OneComparisonSerializer(PolicyComparisonSerializer):
                 "other": row["name"],
                 "by": verdicts.kind,
                 "criterion": verdicts.criterion,
+                "reward_model": verdicts.reward_model,
+                "score": verdicts.score,
                 "equal_answers": row["equal_answers"] if verdicts.kind == "people" else None,
                 "tags": [{"tag": tag, **_shares(own)} for tag, own in verdicts.tags],
             }
@@ -128,6 +146,12 @@ class MeasuredBody(RunBody):
     processes = None  # type: ignore[assignment]  # one process compares
     preset = serializers.ChoiceField(sorted(EVALUATION_PRESETS), default="plain")
     reward_model = serializers.IntegerField(**KEY)
+    further_reward_models = serializers.ListField(
+        child=serializers.IntegerField(**KEY),
+        max_length=MAX_FURTHER_MODELS,
+        default=list,
+        help_text="That say who wins on the same answers too, for example one of each criterion.",
+    )
     prompt_set = serializers.IntegerField(**KEY)
     prompts = serializers.IntegerField(
         required=False, help_text="Of those held out; left out: all.", **(NATURAL | {"min_value": 1})
@@ -160,11 +184,13 @@ class Comparisons(ProjectApiView):
     @operation(Capability.REVIEW, lists=PolicyComparisonSerializer, query=ComparisonQuery)
     def get(self, request: Request) -> QuerySet[PolicyComparison]:
         """Policies beside others on the same prompts, and trainings along their checkpoints."""
-        return PolicyComparison.objects.filter(project=self.project).prefetch_related("batches")
+        return PolicyComparison.objects.filter(project=self.project).prefetch_related(
+            "batches", "produced_by"
+        )
 
     @operation(Capability.MANAGE, body=CompareBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
-        """Queue the comparison of a policy with others, by a reward model, a judge and people."""
+        """Queue the comparison of a policy with others, by reward models, a judge and people."""
         criteria = [find_criterion(self.project, name).pk for name in data["criteria"]]
         return compare_policies(**asked_by_program(self, CompareForm, data | {"criteria": criteria}))
 
@@ -172,7 +198,7 @@ class Comparisons(ProjectApiView):
 class OneComparison(ProjectApiView):
     @operation(Capability.REVIEW, answers=OneComparisonSerializer)
     def get(self, request: Request, pk: int) -> PolicyComparison:
-        """A comparison with the verdicts of its reward model, its judge and people."""
+        """A comparison with the verdicts of its reward models, its judge and people."""
         return access_comparison(self.project, pk)
 
 

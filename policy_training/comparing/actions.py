@@ -72,6 +72,7 @@ def compare_policies(
     sources: Sequence[Source] = (),
     with_reference: bool = False,
     reward_model: RewardModel,
+    further_reward_models: Sequence[RewardModel] = (),
     prompt_set: PromptSet,
     config: Mapping[str, Any],
     prompts: int | None = None,
@@ -81,11 +82,12 @@ def compare_policies(
     """Queue the comparison of `policy` with other policies, sources of answers from files and what people wrote
     (`with_reference`), on prompts of the set that no training has seen.
 
-    By a reward model always, by a judge where the config names a server, and by people where `criteria` are given: a
-    batch each, `overlap` people a pair. Where a critic leads the policy's answers it may be among the others itself, as
-    it answers alone. Raises ActionError.
+    By a reward model always, by further ones that score the same answers (each of its criterion), by a judge where the
+    config names a server, and by people where `criteria` are given: a batch each, `overlap` people a pair. Where a
+    critic leads the policy's answers it may be among the others itself, as it answers alone. Raises ActionError.
     """
-    _require_own(project, [policy, *others, *sources, reward_model, prompt_set, *criteria])
+    scoring = [reward_model, *further_reward_models]
+    _require_own(project, [policy, *others, *sources, *scoring, prompt_set, *criteria])
     if policy in others and not is_led(config):
         raise ActionError(
             gettext(
@@ -131,7 +133,7 @@ def compare_policies(
         for other in asked
     ]
     return _queue(
-        actor, project, policy, reward_model, prompt_set, config, contestants,
+        actor, project, policy, scoring, prompt_set, config, contestants,
         title=f"Compare {policy.name} with {', '.join(other['name'] for other in asked)}",
         parameters={
             "others": asked,
@@ -148,6 +150,7 @@ def evaluate_along_run(
     project: Project,
     run: Run,
     reward_model: RewardModel,
+    further_reward_models: Sequence[RewardModel] = (),
     prompt_set: PromptSet,
     config: Mapping[str, Any],
     prompts: int | None = None,
@@ -156,7 +159,8 @@ def evaluate_along_run(
     it started from: win rate, reward and KL over steps (Secrets of RLHF I, figure 4). Of more than MAX_OTHERS so many,
     evenly over the training. Raises ActionError.
     """
-    _require_own(project, [run, reward_model, prompt_set])
+    scoring = [reward_model, *further_reward_models]
+    _require_own(project, [run, *scoring, prompt_set])
     require_training(run)
     if is_led(config):
         raise ActionError(
@@ -192,7 +196,7 @@ def evaluate_along_run(
         )
     kept, contestants = len(contestants), _spread(contestants)
     return _queue(
-        actor, project, start, reward_model, prompt_set, config, contestants,
+        actor, project, start, scoring, prompt_set, config, contestants,
         title=f"Evaluate along “{run.title}”",
         parameters={
             "others": [{"kind": "checkpoint", "name": one.name, "step": one.step} for one in contestants],
@@ -222,6 +226,16 @@ def _require_own(project: Project, instances: Sequence[Any]) -> None:
             )
 
 
+def _require_different(scoring: Sequence[RewardModel]) -> None:
+    keys = [model.pk for model in scoring]
+    twice = next((model for model in scoring if keys.count(model.pk) > 1), None)
+    if twice is not None:
+        sentence = gettext("“%(name)s” scores the answers already: name each reward model once.") % {
+            "name": twice.name
+        }
+        raise ActionError(sentence, code="same_reward_model", fields={"further_reward_models": sentence})
+
+
 def _held_out(prompt_set: PromptSet, prompts: int | None) -> list[Any]:
     if prompts is not None and prompts < 1:
         raise ActionError(gettext("The number of prompts must be at least 1."), code="no_prompts")
@@ -242,7 +256,7 @@ def _queue(
     actor: User,
     project: Project,
     policy: Policy,
-    reward_model: RewardModel,
+    scoring: Sequence[RewardModel],
     prompt_set: PromptSet,
     config: Mapping[str, Any],
     contestants: Sequence[Contestant],
@@ -250,6 +264,8 @@ def _queue(
     title: str,
     parameters: Mapping[str, Any],
 ) -> Run:
+    reward_model, *further = scoring
+    _require_different(scoring)
     if not 1 <= len(contestants) <= MAX_OTHERS:
         raise ActionError(
             gettext("Name one to %(most)s others to compare with.") % {"most": MAX_OTHERS}, code="no_others"
@@ -260,6 +276,9 @@ def _queue(
         **with_critic(project, config),
         "policy": {"path": str(policy.artifact.absolute_path)},
         "reward_model_path": str(reward_model.artifact.absolute_path),
+        "further_reward_models": [
+            {"name": model.name, "path": str(model.artifact.absolute_path)} for model in further
+        ],
         "others": [options_to_dict(one) for one in contestants],
     }
     try:
@@ -276,6 +295,7 @@ def _queue(
         parameters={
             "policy": policy.pk,
             "reward_model": reward_model.pk,
+            **({"further_reward_models": [model.pk for model in further]} if further else {}),
             "prompt_set": prompt_set.name,
             **parameters,
         },

@@ -11,7 +11,7 @@ from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
 from learning.interface.unread_options import OF_TRAINING
 from policy_training.comparing.actions import comparison_config
-from policy_training.comparing.kind import COMPARE
+from policy_training.comparing.kind import COMPARE, learned_criteria
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.forms import MAX_PROMPTS, PolicyField, policies_of
 from policy_training.judging.actions import FIXED_SERVER_OPTIONS
@@ -24,8 +24,14 @@ from runs.option_forms.forms import PresetForm
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
+class ReadingModelsField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: RewardModel) -> str:
+        criteria = learned_criteria(obj)
+        return f"{obj.name} ({criteria})" if criteria else obj.name
+
+
 class MeasuredForm(PresetForm):
-    """What both forms ask: by which reward model and judge, on which prompts."""
+    """What both forms ask: by which reward models and judge, on which prompts."""
 
     presets = evaluation_choices(comparison_config)
     initial_preset = "plain"
@@ -46,6 +52,16 @@ class MeasuredForm(PresetForm):
         empty_label=None,
         label=gettext_lazy("Scored by"),
         help_text=gettext_lazy("A reward model."),
+    )
+    further_reward_models = ReadingModelsField(
+        RewardModel.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Scored by further reward models"),
+        help_text=gettext_lazy(
+            "For example one of each criterion. Each says who wins on the same answers, beside the first; scores are "
+            "not added up."
+        ),
     )
     prompt_set = forms.ModelChoiceField(
         PromptSet.objects.none(), empty_label=None, label=gettext_lazy("Prompt set")
@@ -82,11 +98,13 @@ class MeasuredForm(PresetForm):
         held_out = Case(When(purpose=PromptSet.Purpose.EVALUATION, then=0), default=1)
         self.choose_from(
             reward_model=project.reward_models.order_by("-pk"),
+            further_reward_models=project.reward_models.prefetch_related("criteria").order_by("-pk"),
             prompt_set=project.prompt_sets.order_by(held_out, "-pk"),
         )
         server = self.fields["server"]
         assert isinstance(server, forms.ChoiceField)
         server.choices = [("", gettext("no judge")), *((name, name) for name in settings.MODEL_SERVERS)]
+        self.fields["further_reward_models"].widget.attrs["class"] = "form-check-input"
         del self.fields["processes"]  # one process compares (training/evaluation/compare.py says why)
 
     def choose_from(self, **rows: Any) -> None:
@@ -107,6 +125,7 @@ class MeasuredForm(PresetForm):
         return {
             "preset": self.initial_preset,
             "reward_model": run.parameters["reward_model"],
+            "further_reward_models": run.parameters.get("further_reward_models", []),
             "prompt_set": prompt_set.pk if prompt_set else None,
             "server": judge["server"]["name"],
             "model": judge["server"]["model"],
@@ -119,6 +138,7 @@ class MeasuredForm(PresetForm):
         return {
             "project": self.project,
             "reward_model": values["reward_model"],
+            "further_reward_models": list(values["further_reward_models"].order_by("pk")),
             "prompt_set": values["prompt_set"],
             "prompts": values["prompts"],
             "config": comparison_config(

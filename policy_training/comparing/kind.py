@@ -17,6 +17,7 @@ from learning.interface.record_schemas import GIVEN_ANSWERS, PROMPTS, SAMPLED_RE
 from policy_training.judging.kind import response_text
 from policy_training.models import Policy, PolicyComparison
 from policy_training.training.evaluation.config import ComparePoliciesConfig
+from rewardmodel.models import RewardModel
 from runs.models import Run
 from runs.run_kinds import RunKind
 from workspace.errors import ActionError
@@ -42,6 +43,11 @@ def given_answers(
     for row in rows.order_by("pk"):
         found.setdefault(row.prompt_id, row)
     return found
+
+
+def learned_criteria(model: RewardModel) -> str:
+    """The criteria that a reward model scores on, all with one number."""
+    return ", ".join(sorted(criterion.name for criterion in model.criteria.all()))
 
 
 def _text(answer: Response | Demonstration) -> str:

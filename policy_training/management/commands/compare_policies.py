@@ -15,7 +15,7 @@ from workspace.models import Project, User
 
 class Command(ProjectCommand):
     help = (
-        "Queue the comparison of a policy with others on held-out prompts, by a reward model, a judge and people; a "
+        "Queue the comparison of a policy with others on held-out prompts, by reward models, a judge and people; a "
         "worker executes it."
     )
 
