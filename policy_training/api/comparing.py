@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.access import access_comparison
-from policy_training.comparing.actions import compare_policies, evaluate_along_run
+from policy_training.comparing.actions import MAX_OTHERS, compare_policies, evaluate_along_run
 from policy_training.comparing.forms import AlongRunForm, CompareForm
 from policy_training.comparing.presentation import VerdictKind, Verdicts, comparison_rows
 from policy_training.evaluation_presets import EVALUATION_PRESETS
@@ -23,7 +23,7 @@ from workspace.api.bodies import OrderField, PageQuery
 from workspace.api.fields import KEY, NATURAL, JsonValue
 from workspace.api.operations import operation
 from workspace.criteria import find_criterion
-from workspace.models import MAX_OVERLAP
+from workspace.models import MAX_OVERLAP, Project
 from workspace.roles import Capability
 
 
@@ -159,6 +159,12 @@ class MeasuredBody(RunBody):
     server = serializers.CharField(required=False, max_length=60, help_text="Of a judge; left out: no judge.")
     model = serializers.CharField(required=False, max_length=200, help_text="The judge's.")
     question = serializers.CharField(required=False, max_length=300, help_text="What the judge is asked.")
+    criteria = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        default=list,
+        help_text="On which people compare them, too.",
+    )
+    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, default=1)
 
 
 class CompareBody(MeasuredBody):
@@ -168,16 +174,20 @@ class CompareBody(MeasuredBody):
         child=serializers.IntegerField(**KEY), default=list, help_text="Sources of answers from files."
     )
     with_reference = serializers.BooleanField(default=False, help_text="With what people wrote.")
-    criteria = serializers.ListField(
-        child=serializers.CharField(max_length=40),
-        default=list,
-        help_text="On which people compare them, too.",
-    )
-    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, default=1)
 
 
 class AlongBody(MeasuredBody):
     run = serializers.IntegerField(help_text="A training of a policy.", **KEY)
+    steps = serializers.ListField(
+        child=serializers.IntegerField(min_value=0),
+        max_length=MAX_OTHERS,
+        default=list,
+        help_text="Whose checkpoints people compare on the criteria; left out: of all that are evaluated.",
+    )
+
+
+def _as_the_form_has_it(project: Project, data: dict[str, Any]) -> dict[str, Any]:
+    return data | {"criteria": [find_criterion(project, name).pk for name in data["criteria"]]}
 
 
 class Comparisons(ProjectApiView):
@@ -191,8 +201,9 @@ class Comparisons(ProjectApiView):
     @operation(Capability.MANAGE, body=CompareBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
         """Queue the comparison of a policy with others, by reward models, a judge and people."""
-        criteria = [find_criterion(self.project, name).pk for name in data["criteria"]]
-        return compare_policies(**asked_by_program(self, CompareForm, data | {"criteria": criteria}))
+        return compare_policies(
+            **asked_by_program(self, CompareForm, _as_the_form_has_it(self.project, data))
+        )
 
 
 class OneComparison(ProjectApiView):
@@ -205,6 +216,7 @@ class OneComparison(ProjectApiView):
 class AlongRun(ProjectApiView):
     @operation(Capability.MANAGE, body=AlongBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
-        """Queue the comparison of a training's checkpoints with the policy that it started from."""
+        """Queue the comparison of a training's checkpoints with its start, by reward models, a judge and people."""
         run = access_run(self.project, data.pop("run"))
-        return evaluate_along_run(run=run, **asked_by_program(self, AlongRunForm, data))
+        values = _as_the_form_has_it(self.project, data) | {"steps": " ".join(map(str, data["steps"]))}
+        return evaluate_along_run(run=run, **asked_by_program(self, AlongRunForm, values))

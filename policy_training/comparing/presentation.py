@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from django.utils.translation import gettext
 
-from annotation.models import Batch, Judgment, Source, TaskResponse
+from annotation.models import Batch, Judgment, TaskResponse
 from learning.interface.proportions import clustered_interval, wilson_interval
-from policy_training.comparing.kind import EQUAL_ANSWERS, learned_criteria
+from policy_training.comparing.kind import EQUAL_ANSWERS, learned_criteria, source_of
 from policy_training.models import PolicyComparison
 from rewardmodel.models import RewardModel
 from runs.line_pictures import LinePicture, line_picture
@@ -130,25 +130,21 @@ def _said_by_people(
 
 def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdicts]:
     """(the other's name, criterion) -> what people said of the pairs, each judgment for itself."""
-    names: dict[tuple[str, int | None], str] = {}
-    for other in comparison.produced_by.parameters["others"]:
-        names[other["kind"], other.get("policy") or other.get("source")] = other["name"]
+    run, own = comparison.produced_by, comparison.policy.source_id
+    batches = list(comparison.batches.select_related("criterion").order_by("pk"))
+    names: dict[int, str] = {}
+    for other in run.parameters["others"] if batches else ():
+        if (source := source_of(run, other)) is not None:
+            names[source.pk] = other["name"]
     found: dict[tuple[str, str], Said] = {}
     by_tag: dict[tuple[str, str], dict[str, Said]] = {}
-    own = comparison.policy.source_id
-    for batch in comparison.batches.select_related("criterion").order_by("pk"):
+    for batch in batches:
         for prompt, tags, tiers, shown in _judged_by_people(batch):
-            others = [one for one in shown.values() if one[0] != own]
-            source, kind, policy = others[0] if others else (0, "", None)
-            key: tuple[str, int | None] = ("source", source)
-            if kind == Source.Kind.REFERENCE:
-                key = ("reference", None)
-            elif policy is not None:
-                key = ("policy", policy)
-            if key not in names:
+            name = next((names[source] for source in shown.values() if source in names), None)
+            if name is None:
                 continue
-            said = "tie" if len(tiers) == 1 else "win" if shown[tiers[0][0]][0] == own else "lose"
-            place = (names[key], batch.criterion.name)
+            said = "tie" if len(tiers) == 1 else "win" if shown[tiers[0][0]] == own else "lose"
+            place = (name, batch.criterion.name)
             found.setdefault(place, {}).setdefault(prompt, Counter())[said] += 1
             for tag in set(tags or ()):
                 of_tag = by_tag.setdefault(place, {}).setdefault(tag, {})
@@ -168,8 +164,8 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
     }
 
 
-def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, tuple[Any, ...]]]]:
-    """Of each judgment the prompt, its tags, the tiers, and {response: (source, its kind, its policy)}."""
+def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, int]]]:
+    """Of each judgment the prompt, its tags, the tiers, and {response: its source}."""
     rows = (
         Judgment.objects.counted()
         .in_batch(batch)
@@ -179,13 +175,10 @@ def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, t
     )
     unread = rows.iterator(chunk_size=JUDGMENTS_AT_ONCE)
     while part := list(islice(unread, JUDGMENTS_AT_ONCE)):
-        shown: dict[int, dict[int, tuple[Any, ...]]] = {}
-        responses = TaskResponse.objects.filter(task__in={task for task, *_ in part}).values_list(
-            "task_id", "response_id", "response__source_id", "response__source__kind",
-            "response__source__policy",
-        )  # fmt: skip
-        for task, response, *whose in responses:
-            shown.setdefault(task, {})[response] = tuple(whose)
+        shown: dict[int, dict[int, int]] = {}
+        responses = TaskResponse.objects.filter(task__in={task for task, *_ in part})
+        for task, response, source in responses.values_list("task_id", "response_id", "response__source_id"):
+            shown.setdefault(task, {})[response] = source
         for task, prompt, tags, tiers in part:
             yield prompt, tags, tiers, shown[task]
 
@@ -231,7 +224,7 @@ def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
     wins are the checkpoint's, else the policy's. `equal_answers`: how many pairs nobody was shown, the answers being
     the same; None where no people compare, or nobody counted.
     """
-    people = people_verdicts(comparison) if comparison.of_run_id is None else {}
+    people = people_verdicts(comparison)
     models = scoring_models(comparison)
     rows = []
     for other in comparison.report.get("others", []):
@@ -290,15 +283,19 @@ def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any
         for one in row["verdicts"]:
             if one.total:
                 said.setdefault(one.by, []).append((step, one))
-    series: list[tuple[str, list[tuple[float, float]], tuple[float, float] | None, int]] = [
-        (
+    last = max(steps, default=0) or 1
+    pictures = [
+        line_picture(
             gettext("Win rate against the start, percent: %(by)s") % {"by": by},
             [(0, 50.0), *((step, one.share) for step, one in points)],
-            (0.0, 100.0),
-            0,
+            last_step=last,
+            scale=(0.0, 100.0),
+            digits=0,
+            intervals=[(0, 50.0, 50.0), *((step, *one.interval) for step, one in points)],
         )
         for by, points in said.items()
     ]
+    series: list[tuple[str, list[tuple[float, float]]]] = []
     own = dict(own_scores(comparison))
     for model in scoring_models(comparison):
         scores = [
@@ -310,12 +307,7 @@ def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any
         title = gettext("Mean reward")
         if len(own) > 1:
             title = gettext("Mean reward: %(name)s") % {"name": model.name}
-        series.append((title, [*([(0, own[model.name])] if model.name in own else []), *scores], None, 2))
+        series.append((title, [*([(0, own[model.name])] if model.name in own else []), *scores]))
     kls = [(step, row["kl"]) for step, row in zip(steps, rows, strict=True) if row["kl"] is not None]
-    series.append((gettext("KL to the start, nats an answer"), [(0, 0.0), *kls], None, 2))
-    last = max(steps, default=0) or 1
-    return [
-        line_picture(title, points, last_step=last, scale=scale, digits=digits)
-        for title, points, scale, digits in series
-        if points
-    ]
+    series.append((gettext("KL to the start, nats an answer"), [(0, 0.0), *kls]))
+    return [*pictures, *(line_picture(title, points, last_step=last) for title, points in series if points)]

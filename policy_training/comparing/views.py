@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from policy_training.access import access_comparison
-from policy_training.comparing.actions import compare_policies, evaluate_along_run
+from policy_training.comparing.actions import compare_policies, evaluate_along_run, kept_checkpoints
 from policy_training.comparing.forms import AlongRunForm, CompareForm, preview_comparison
 from policy_training.comparing.presentation import (
     along_pictures,
@@ -55,7 +55,11 @@ def along(request: ProjectRequest, run: int) -> HttpResponse:
         template="policy_training/compare.html",
         start=start,
         preview=preview_comparison,
-        context={"heading": gettext("Evaluate along a training"), "of_run": found},
+        context={
+            "heading": gettext("Evaluate along a training"),
+            "of_run": found,
+            "kept_steps": [one.step for one in kept_checkpoints(found)],
+        },
     )
 
 

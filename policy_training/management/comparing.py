@@ -1,4 +1,4 @@
-"""What the commands that compare policies ask: by which reward models and judge, on which prompts."""
+"""What the commands that compare policies ask: by which reward models, judge and people, on which prompts."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from policy_training.comparing.actions import comparison_config
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from rewardmodel.models import RewardModel
+from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project
 
@@ -28,6 +29,8 @@ def add_measuring_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--server", default="", metavar="NAME", help="of a judge (default: no judge)")
     parser.add_argument("--model", default="", help="the judge's, as the server calls it")
     parser.add_argument("--question", default="", help="what the judge is asked")
+    parser.add_argument("--criteria", nargs="+", default=[], help="on which people compare them, too")
+    parser.add_argument("--overlap", type=int, default=1, help="people a pair (default 1)")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
 
@@ -43,6 +46,8 @@ def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str,
         "further_reward_models": [_reward_model(project, name) for name in options["further_reward_model"]],
         "prompt_set": prompt_set,
         "prompts": options["prompts"],
+        "criteria": [find_criterion(project, name) for name in options["criteria"]],
+        "overlap": options["overlap"],
         "config": comparison_config(
             preset=options["preset"],
             server=options["server"],

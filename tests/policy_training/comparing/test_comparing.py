@@ -227,15 +227,8 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
     said = []
     for task in tasks:
         places = list(task.task_responses.order_by("position").values_list("response__source", flat=True))
-        mine = places.index(own)
-        said.append(
-            (
-                task,
-                ada,
-                [[mine], [1 - mine]] if task != tasks[0] else [[0, 1]],
-                [1] if task != tasks[0] else [],
-            )
-        )
+        mine, is_tie = places.index(own), other.source_id in places
+        said.append((task, ada, [[0, 1]] if is_tie else [[mine], [1 - mine]], [] if is_tie else [1]))
     judge_all(max_, batch, said)
     monkeypatch.setattr(presentation, "JUDGMENTS_AT_ONCE", 3)  # all are counted, in parts of three
     client.force_login(ruth)
@@ -356,7 +349,7 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     address = reverse("policies:along", args=["kitchen", training.pk])
     asked = shown(client, address, reward_model=model.pk, prompt_set=prompt_set.pk)
     page = client.post(address, asked)
-    assert page.status_code == 422 and "no checkpoint" in page.content.decode()
+    assert page.status_code == 422 and "The run has no checkpoint" in page.content.decode()
     kept = [SimpleNamespace(step=step, path=f"/x/step-{step}") for step in (20, 10)]
     monkeypatch.setattr(actions, "checkpoints", lambda run: kept)
     run = started(client.post(address, asked))
