@@ -140,13 +140,14 @@ class PolicyServing(Service):
 
 
 class PolicyComparison(models.Model):
-    """A policy beside others on the same held-out prompts: who wins by a reward model, a judge and people.
+    """A policy beside others on the same held-out prompts: who wins by reward models, a judge and people.
 
     Of `of_run` the others are checkpoints of the training that started from the policy.
     """
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="policy_comparisons")
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="comparisons")
+    # The first; the run's parameters name further ones (comparing/presentation.py).
     reward_model = models.ForeignKey(RewardModel, on_delete=models.PROTECT, related_name="comparisons")
     prompt_set = models.CharField(max_length=120)  # as of an evaluation
     of_run = models.ForeignKey(

@@ -10,6 +10,7 @@ HEIGHT = 60.0
 class LinePicture:
     title: str
     line: str  # SVG points
+    band: str  # SVG points around its intervals, where there are some
     middle: str  # height of the scale's middle, where it has a scale of its own
     first: str
     last: str
@@ -25,9 +26,10 @@ def line_picture(
     last_step: float,
     scale: tuple[float, float] | None = None,
     digits: int = 2,
+    intervals: Sequence[tuple[float, float, float]] = (),
 ) -> LinePicture:
     """`points`: (step, value), at least one, steps from 0 to `last_step`; `scale`: from where to where, of all values
-    where it is not given; `digits` of the values that are written.
+    where it is not given; `digits` of the values that are written; `intervals`: (step, low, high), within the scale.
     """
     values = [value for _, value in points]
     low, high = scale or (min(values), max(values))
@@ -36,9 +38,12 @@ def line_picture(
     def place(step: float, value: float) -> tuple[str, str]:
         return f"{2 + 96 * step / last_step:.2f}", f"{HEIGHT - 3 - (HEIGHT - 6) * (value - low) / wide:.2f}"
 
+    around = [(step, low) for step, low, _ in intervals]
+    around += [(step, high) for step, _, high in reversed(intervals)]
     return LinePicture(
         title=title,
         line=" ".join(",".join(place(*point)) for point in points),
+        band=" ".join(",".join(place(*point)) for point in around),
         middle=place(0, sum(scale) / 2)[1] if scale else "",
         first=f"{values[0]:.{digits}f}",
         last=f"{values[-1]:.{digits}f}",

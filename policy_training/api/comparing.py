@@ -8,11 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.access import access_comparison
-from policy_training.comparing.actions import compare_policies, evaluate_along_run
+from policy_training.comparing.actions import MAX_OTHERS, compare_policies, evaluate_along_run
 from policy_training.comparing.forms import AlongRunForm, CompareForm
 from policy_training.comparing.presentation import VerdictKind, Verdicts, comparison_rows
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.models import PolicyComparison
+from policy_training.training.evaluation.config import MAX_FURTHER_MODELS
 from runs.access import access_run
 from runs.api.option_forms import RunBody, asked_by_program
 from runs.api.views import OneRunSerializer
@@ -22,20 +23,24 @@ from workspace.api.bodies import OrderField, PageQuery
 from workspace.api.fields import KEY, NATURAL, JsonValue
 from workspace.api.operations import operation
 from workspace.criteria import find_criterion
-from workspace.models import MAX_OVERLAP
+from workspace.models import MAX_OVERLAP, Project
 from workspace.roles import Capability
 
 
 class PolicyComparisonSerializer(serializers.ModelSerializer[PolicyComparison]):
     policy: Any = serializers.IntegerField(source="policy_id")
     reward_model: Any = serializers.IntegerField(source="reward_model_id")
+    further_reward_models = serializers.SerializerMethodField(
+        help_text="That score the same answers, each by itself; of one comparison its verdicts name them."
+    )
     of_run: Any = serializers.IntegerField(
         source="of_run_id", allow_null=True, help_text="The training whose checkpoints the others are."
     )
     run: Any = serializers.IntegerField(source="produced_by_id")
     batches: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     report = JsonValue(
-        help_text="others: [{name, step, score, kl, by_reward, by_judge, ...}]; wins are the policy's."
+        help_text="others: [{name, step, score, kl, by_reward, by_judge, further, ...}]; wins are the policy's. "
+        "`further`: what each further reward model says, in their order."
     )
 
     class Meta:
@@ -44,6 +49,7 @@ class PolicyComparisonSerializer(serializers.ModelSerializer[PolicyComparison]):
             "id",
             "policy",
             "reward_model",
+            "further_reward_models",
             "prompt_set",
             "of_run",
             "run",
@@ -52,6 +58,10 @@ class PolicyComparisonSerializer(serializers.ModelSerializer[PolicyComparison]):
             "created_at",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.ListField(child=serializers.IntegerField()))
+    def get_further_reward_models(self, comparison: PolicyComparison) -> Any:
+        return comparison.produced_by.parameters.get("further_reward_models", [])
 
 
 class SharesSerializer(serializers.Serializer[Any]):
@@ -71,7 +81,13 @@ class TagSharesSerializer(SharesSerializer):
 class VerdictsSerializer(SharesSerializer):
     other = serializers.CharField(help_text="Its name in the report.")
     by = serializers.ChoiceField(get_args(VerdictKind))
-    criterion = serializers.CharField(help_text="On which people compared; else empty.")
+    criterion = serializers.CharField(
+        help_text="On which people compared, or that the reward model learned; of a judge empty."
+    )
+    reward_model = serializers.IntegerField(
+        allow_null=True, help_text="Which one, of a reward model's verdicts."
+    )
+    score = serializers.FloatField(allow_null=True, help_text="The other's mean score by this reward model.")
     equal_answers = serializers.IntegerField(
         allow_null=True, help_text="Pairs that people were not shown, both answers being the same."
     )
@@ -96,6 +112,8 @@ class OneComparisonSerializer(PolicyComparisonSerializer):
                 "other": row["name"],
                 "by": verdicts.kind,
                 "criterion": verdicts.criterion,
+                "reward_model": verdicts.reward_model,
+                "score": verdicts.score,
                 "equal_answers": row["equal_answers"] if verdicts.kind == "people" else None,
                 "tags": [{"tag": tag, **_shares(own)} for tag, own in verdicts.tags],
             }
@@ -128,6 +146,12 @@ class MeasuredBody(RunBody):
     processes = None  # type: ignore[assignment]  # one process compares
     preset = serializers.ChoiceField(sorted(EVALUATION_PRESETS), default="plain")
     reward_model = serializers.IntegerField(**KEY)
+    further_reward_models = serializers.ListField(
+        child=serializers.IntegerField(**KEY),
+        max_length=MAX_FURTHER_MODELS,
+        default=list,
+        help_text="That say who wins on the same answers too, for example one of each criterion.",
+    )
     prompt_set = serializers.IntegerField(**KEY)
     prompts = serializers.IntegerField(
         required=False, help_text="Of those held out; left out: all.", **(NATURAL | {"min_value": 1})
@@ -135,6 +159,12 @@ class MeasuredBody(RunBody):
     server = serializers.CharField(required=False, max_length=60, help_text="Of a judge; left out: no judge.")
     model = serializers.CharField(required=False, max_length=200, help_text="The judge's.")
     question = serializers.CharField(required=False, max_length=300, help_text="What the judge is asked.")
+    criteria = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        default=list,
+        help_text="On which people compare them, too.",
+    )
+    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, default=1)
 
 
 class CompareBody(MeasuredBody):
@@ -144,41 +174,49 @@ class CompareBody(MeasuredBody):
         child=serializers.IntegerField(**KEY), default=list, help_text="Sources of answers from files."
     )
     with_reference = serializers.BooleanField(default=False, help_text="With what people wrote.")
-    criteria = serializers.ListField(
-        child=serializers.CharField(max_length=40),
-        default=list,
-        help_text="On which people compare them, too.",
-    )
-    overlap = serializers.IntegerField(min_value=1, max_value=MAX_OVERLAP, default=1)
 
 
 class AlongBody(MeasuredBody):
     run = serializers.IntegerField(help_text="A training of a policy.", **KEY)
+    steps = serializers.ListField(
+        child=serializers.IntegerField(min_value=0),
+        max_length=MAX_OTHERS,
+        default=list,
+        help_text="Whose checkpoints people compare on the criteria; left out: of all that are evaluated.",
+    )
+
+
+def _as_the_form_has_it(project: Project, data: dict[str, Any]) -> dict[str, Any]:
+    return data | {"criteria": [find_criterion(project, name).pk for name in data["criteria"]]}
 
 
 class Comparisons(ProjectApiView):
     @operation(Capability.REVIEW, lists=PolicyComparisonSerializer, query=ComparisonQuery)
     def get(self, request: Request) -> QuerySet[PolicyComparison]:
         """Policies beside others on the same prompts, and trainings along their checkpoints."""
-        return PolicyComparison.objects.filter(project=self.project).prefetch_related("batches")
+        return PolicyComparison.objects.filter(project=self.project).prefetch_related(
+            "batches", "produced_by"
+        )
 
     @operation(Capability.MANAGE, body=CompareBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
-        """Queue the comparison of a policy with others, by a reward model, a judge and people."""
-        criteria = [find_criterion(self.project, name).pk for name in data["criteria"]]
-        return compare_policies(**asked_by_program(self, CompareForm, data | {"criteria": criteria}))
+        """Queue the comparison of a policy with others, by reward models, a judge and people."""
+        return compare_policies(
+            **asked_by_program(self, CompareForm, _as_the_form_has_it(self.project, data))
+        )
 
 
 class OneComparison(ProjectApiView):
     @operation(Capability.REVIEW, answers=OneComparisonSerializer)
     def get(self, request: Request, pk: int) -> PolicyComparison:
-        """A comparison with the verdicts of its reward model, its judge and people."""
+        """A comparison with the verdicts of its reward models, its judge and people."""
         return access_comparison(self.project, pk)
 
 
 class AlongRun(ProjectApiView):
     @operation(Capability.MANAGE, body=AlongBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
-        """Queue the comparison of a training's checkpoints with the policy that it started from."""
+        """Queue the comparison of a training's checkpoints with its start, by reward models, a judge and people."""
         run = access_run(self.project, data.pop("run"))
-        return evaluate_along_run(run=run, **asked_by_program(self, AlongRunForm, data))
+        values = _as_the_form_has_it(self.project, data) | {"steps": " ".join(map(str, data["steps"]))}
+        return evaluate_along_run(run=run, **asked_by_program(self, AlongRunForm, values))

@@ -10,7 +10,7 @@ from annotation.models import PromptSet, Source
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.checkpoints import require_training, start_of
-from policy_training.comparing.kind import COMPARE, REFERENCE, given_answers
+from policy_training.comparing.kind import CHECKPOINT, COMPARE, REFERENCE, given_answers
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.guidance import is_led, with_critic
 from policy_training.model_servers import require_known_server
@@ -23,6 +23,7 @@ from rewardmodel.models import RewardModel
 from runs.actions import queue_run
 from runs.errors import BadRunConfig
 from runs.models import Run
+from runs.reward_figures import evenly
 from runs.run_files import checkpoints
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
@@ -72,6 +73,7 @@ def compare_policies(
     sources: Sequence[Source] = (),
     with_reference: bool = False,
     reward_model: RewardModel,
+    further_reward_models: Sequence[RewardModel] = (),
     prompt_set: PromptSet,
     config: Mapping[str, Any],
     prompts: int | None = None,
@@ -81,11 +83,12 @@ def compare_policies(
     """Queue the comparison of `policy` with other policies, sources of answers from files and what people wrote
     (`with_reference`), on prompts of the set that no training has seen.
 
-    By a reward model always, by a judge where the config names a server, and by people where `criteria` are given: a
-    batch each, `overlap` people a pair. Where a critic leads the policy's answers it may be among the others itself, as
-    it answers alone. Raises ActionError.
+    By a reward model always, by further ones that score the same answers (each of its criterion), by a judge where the
+    config names a server, and by people where `criteria` are given: a batch each, `overlap` people a pair. Where a
+    critic leads the policy's answers it may be among the others itself, as it answers alone. Raises ActionError.
     """
-    _require_own(project, [policy, *others, *sources, reward_model, prompt_set, *criteria])
+    scoring = [reward_model, *further_reward_models]
+    _require_own(project, [policy, *others, *sources, *scoring, prompt_set, *criteria])
     if policy in others and not is_led(config):
         raise ActionError(
             gettext(
@@ -99,17 +102,7 @@ def compare_policies(
             "criteria out."
         )
         raise ActionError(sentence, code="same_policy", fields={"criteria": sentence})
-    if not 1 <= overlap <= MAX_OVERLAP:
-        raise ActionError(
-            gettext("The overlap must be between 1 and %(max_overlap)s people.")
-            % {"max_overlap": MAX_OVERLAP},
-            code="bad_overlap",
-        )
-    if overlap > 1 and not criteria:
-        sentence = gettext(
-            "People per pair are asked for, and no criterion on which people compare: choose one."
-        )
-        raise ActionError(sentence, code="no_criteria", fields={"criteria": sentence})
+    _require_people(criteria, overlap)
     asked: list[dict[str, Any]] = [
         *({"kind": "policy", "policy": other.pk, "name": other.name} for other in others),
         *({"kind": "source", "source": source.pk, "name": source.name} for source in sources),
@@ -131,7 +124,7 @@ def compare_policies(
         for other in asked
     ]
     return _queue(
-        actor, project, policy, reward_model, prompt_set, config, contestants,
+        actor, project, policy, scoring, prompt_set, config, contestants,
         title=f"Compare {policy.name} with {', '.join(other['name'] for other in asked)}",
         parameters={
             "others": asked,
@@ -148,15 +141,23 @@ def evaluate_along_run(
     project: Project,
     run: Run,
     reward_model: RewardModel,
+    further_reward_models: Sequence[RewardModel] = (),
     prompt_set: PromptSet,
     config: Mapping[str, Any],
     prompts: int | None = None,
+    criteria: Sequence[Criterion] = (),
+    overlap: int = 1,
+    steps: Sequence[int] = (),
 ) -> Run:
     """Queue the comparison of every kept checkpoint of a training, and of the policy that it made, with the policy that
     it started from: win rate, reward and KL over steps (Secrets of RLHF I, figure 4). Of more than MAX_OTHERS so many,
-    evenly over the training. Raises ActionError.
+    evenly over the training.
+
+    By people too where `criteria` are given, as in `compare_policies`: those of `steps` (none: all that are evaluated),
+    which are evaluated whatever else is. Raises ActionError.
     """
-    _require_own(project, [run, reward_model, prompt_set])
+    scoring = [reward_model, *further_reward_models]
+    _require_own(project, [run, *scoring, prompt_set, *criteria])
     require_training(run)
     if is_led(config):
         raise ActionError(
@@ -174,43 +175,92 @@ def evaluate_along_run(
             ),
             code="no_policy",
         )
-    found = sorted(checkpoints(run), key=lambda checkpoint: checkpoint.step)
-    contestants = [
-        Contestant(name=f"step {checkpoint.step}", checkpoint_path=str(checkpoint.path), step=checkpoint.step)
-        for checkpoint in found
-    ]
-    made = Policy.objects.filter(produced_by=run).first()
-    steps = int(made.report.get("steps") or 0) if made else 0
-    if made is not None and steps not in {checkpoint.step for checkpoint in found}:
-        contestants.append(
-            Contestant(name=made.name, source=ModelSource(path=str(made.artifact.absolute_path)), step=steps)
-        )
-    if not contestants:
+    kept, made = kept_checkpoints(run), _made_by(run)
+    if not kept:
         raise ActionError(
             gettext("The run has no checkpoint: it keeps its last ones (runtime.keep_checkpoints)."),
             code="no_checkpoint",
         )
-    kept, contestants = len(contestants), _spread(contestants)
+    _require_people(criteria, overlap)
+    _require_steps(steps, kept, criteria)
+    contestants = _spread(kept, steps)
     return _queue(
-        actor, project, start, reward_model, prompt_set, config, contestants,
+        actor, project, start, scoring, prompt_set, config, contestants,
         title=f"Evaluate along “{run.title}”",
         parameters={
-            "others": [{"kind": "checkpoint", "name": one.name, "step": one.step} for one in contestants],
+            "others": [
+                {"kind": CHECKPOINT, "name": one.name, "step": one.step}
+                | ({"policy": made.pk} if made and not one.checkpoint_path else {})
+                for one in contestants
+            ],
             "of_run": run.pk,
-            "kept": kept,
+            "kept": len(kept),
             "prompt_ids": [prompt.external_id for prompt in _held_out(prompt_set, prompts)],
-            "criteria": [],
-            "overlap": 1,
+            "criteria": [criterion.pk for criterion in criteria],
+            "overlap": overlap,
+            **({"people_steps": sorted(set(steps))} if steps else {}),
         },
     )  # fmt: skip
 
 
-def _spread(contestants: Sequence[Contestant]) -> list[Contestant]:
-    """All, or MAX_OTHERS of them from the first to the last, evenly."""
-    last = len(contestants) - 1
-    if last < MAX_OTHERS:
-        return list(contestants)
-    return [contestants[round(place * last / (MAX_OTHERS - 1))] for place in range(MAX_OTHERS)]
+def kept_checkpoints(run: Run) -> list[Contestant]:
+    """By their steps; the policy that the run made, where no checkpoint is of its last step, is the last one."""
+    found = [
+        Contestant(name=f"step {checkpoint.step}", checkpoint_path=str(checkpoint.path), step=checkpoint.step)
+        for checkpoint in sorted(checkpoints(run), key=lambda checkpoint: checkpoint.step)
+    ]
+    made = _made_by(run)
+    steps = int(made.report.get("steps") or 0) if made else 0
+    if made is not None and steps not in {one.step for one in found}:
+        source = ModelSource(path=str(made.artifact.absolute_path))
+        found.append(Contestant(name=made.name, source=source, step=steps))
+    return found
+
+
+def _made_by(run: Run) -> Policy | None:
+    return Policy.objects.filter(produced_by=run).first()
+
+
+def _require_people(criteria: Sequence[Criterion], overlap: int) -> None:
+    if not 1 <= overlap <= MAX_OVERLAP:
+        raise ActionError(
+            gettext("The overlap must be between 1 and %(max_overlap)s people.")
+            % {"max_overlap": MAX_OVERLAP},
+            code="bad_overlap",
+        )
+    if overlap > 1 and not criteria:
+        sentence = gettext(
+            "People per pair are asked for, and no criterion on which people compare: choose one."
+        )
+        raise ActionError(sentence, code="no_criteria", fields={"criteria": sentence})
+
+
+def _require_steps(steps: Sequence[int], kept: Sequence[Contestant], criteria: Sequence[Criterion]) -> None:
+    sentence = ""
+    known = [one.step for one in kept]
+    if steps and not criteria:
+        sentence = gettext(
+            "Steps for people are named, and no criterion on which people compare: choose one, or leave the steps out."
+        )
+    elif unknown := [step for step in steps if step not in known]:
+        sentence = gettext("The run has no checkpoint of step %(step)s; it has %(known)s.") % {
+            "step": unknown[0],
+            "known": ", ".join(map(str, known)),
+        }
+    elif len(set(steps)) > MAX_OTHERS:
+        sentence = gettext("People compare at most %(most)s checkpoints: name fewer steps.") % {
+            "most": MAX_OTHERS
+        }
+    if sentence:
+        raise ActionError(sentence, code="bad_steps", fields={"steps": sentence})
+
+
+def _spread(kept: Sequence[Contestant], steps: Sequence[int]) -> list[Contestant]:
+    """All, or MAX_OTHERS of them: those of `steps`, and of the others from the first to the last, evenly."""
+    rest = [one for one in kept if one.step not in steps]
+    room = MAX_OTHERS - (len(kept) - len(rest))
+    chosen = [rest[place] for place in evenly(len(rest), room)] if room > 1 else rest[-1:][:room]
+    return [one for one in kept if one.step in steps or one in chosen]
 
 
 def _require_own(project: Project, instances: Sequence[Any]) -> None:
@@ -220,6 +270,16 @@ def _require_own(project: Project, instances: Sequence[Any]) -> None:
                 gettext("“%(instance)s” belongs to another project.") % {"instance": instance},
                 code="wrong_project",
             )
+
+
+def _require_different(scoring: Sequence[RewardModel]) -> None:
+    keys = [model.pk for model in scoring]
+    twice = next((model for model in scoring if keys.count(model.pk) > 1), None)
+    if twice is not None:
+        sentence = gettext("“%(name)s” scores the answers already: name each reward model once.") % {
+            "name": twice.name
+        }
+        raise ActionError(sentence, code="same_reward_model", fields={"further_reward_models": sentence})
 
 
 def _held_out(prompt_set: PromptSet, prompts: int | None) -> list[Any]:
@@ -242,7 +302,7 @@ def _queue(
     actor: User,
     project: Project,
     policy: Policy,
-    reward_model: RewardModel,
+    scoring: Sequence[RewardModel],
     prompt_set: PromptSet,
     config: Mapping[str, Any],
     contestants: Sequence[Contestant],
@@ -250,6 +310,8 @@ def _queue(
     title: str,
     parameters: Mapping[str, Any],
 ) -> Run:
+    reward_model, *further = scoring
+    _require_different(scoring)
     if not 1 <= len(contestants) <= MAX_OTHERS:
         raise ActionError(
             gettext("Name one to %(most)s others to compare with.") % {"most": MAX_OTHERS}, code="no_others"
@@ -260,6 +322,9 @@ def _queue(
         **with_critic(project, config),
         "policy": {"path": str(policy.artifact.absolute_path)},
         "reward_model_path": str(reward_model.artifact.absolute_path),
+        "further_reward_models": [
+            {"name": model.name, "path": str(model.artifact.absolute_path)} for model in further
+        ],
         "others": [options_to_dict(one) for one in contestants],
     }
     try:
@@ -276,6 +341,7 @@ def _queue(
         parameters={
             "policy": policy.pk,
             "reward_model": reward_model.pk,
+            **({"further_reward_models": [model.pk for model in further]} if further else {}),
             "prompt_set": prompt_set.name,
             **parameters,
         },

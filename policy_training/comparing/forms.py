@@ -11,7 +11,7 @@ from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
 from learning.interface.unread_options import OF_TRAINING
 from policy_training.comparing.actions import comparison_config
-from policy_training.comparing.kind import COMPARE
+from policy_training.comparing.kind import COMPARE, learned_criteria
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.forms import MAX_PROMPTS, PolicyField, policies_of
 from policy_training.judging.actions import FIXED_SERVER_OPTIONS
@@ -24,8 +24,14 @@ from runs.option_forms.forms import PresetForm
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
+class ReadingModelsField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: RewardModel) -> str:
+        criteria = learned_criteria(obj)
+        return f"{obj.name} ({criteria})" if criteria else obj.name
+
+
 class MeasuredForm(PresetForm):
-    """What both forms ask: by which reward model and judge, on which prompts."""
+    """What both forms ask: by which reward models, judge and people, on which prompts."""
 
     presets = evaluation_choices(comparison_config)
     initial_preset = "plain"
@@ -46,6 +52,16 @@ class MeasuredForm(PresetForm):
         empty_label=None,
         label=gettext_lazy("Scored by"),
         help_text=gettext_lazy("A reward model."),
+    )
+    further_reward_models = ReadingModelsField(
+        RewardModel.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Scored by further reward models"),
+        help_text=gettext_lazy(
+            "For example one of each criterion. Each says who wins on the same answers, beside the first; scores are "
+            "not added up."
+        ),
     )
     prompt_set = forms.ModelChoiceField(
         PromptSet.objects.none(), empty_label=None, label=gettext_lazy("Prompt set")
@@ -76,17 +92,32 @@ class MeasuredForm(PresetForm):
         label=gettext_lazy("What it is asked"),
         help_text=gettext_lazy("Empty: which answer is more helpful, correct and to the point."),
     )
+    criteria = forms.ModelMultipleChoiceField(
+        Criterion.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("People compare them, too, on"),
+        help_text=gettext_lazy("A batch of pairs for each criterion. None: people are not asked."),
+    )
+    overlap = forms.IntegerField(
+        required=False, min_value=1, max_value=MAX_OVERLAP, label=gettext_lazy("People per pair"),
+        help_text=gettext_lazy("Empty: 1."),
+    )  # fmt: skip
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         held_out = Case(When(purpose=PromptSet.Purpose.EVALUATION, then=0), default=1)
         self.choose_from(
             reward_model=project.reward_models.order_by("-pk"),
+            further_reward_models=project.reward_models.prefetch_related("criteria").order_by("-pk"),
             prompt_set=project.prompt_sets.order_by(held_out, "-pk"),
+            criteria=project.criteria.order_by("pk"),
         )
         server = self.fields["server"]
         assert isinstance(server, forms.ChoiceField)
         server.choices = [("", gettext("no judge")), *((name, name) for name in settings.MODEL_SERVERS)]
+        for name in ("further_reward_models", "criteria"):
+            self.fields[name].widget.attrs["class"] = "form-check-input"
         del self.fields["processes"]  # one process compares (training/evaluation/compare.py says why)
 
     def choose_from(self, **rows: Any) -> None:
@@ -107,10 +138,13 @@ class MeasuredForm(PresetForm):
         return {
             "preset": self.initial_preset,
             "reward_model": run.parameters["reward_model"],
+            "further_reward_models": run.parameters.get("further_reward_models", []),
             "prompt_set": prompt_set.pk if prompt_set else None,
             "server": judge["server"]["name"],
             "model": judge["server"]["model"],
             "question": judge["criterion"] if judge["server"]["name"] else "",
+            "criteria": run.parameters["criteria"],
+            "overlap": run.parameters["overlap"],
         }
 
     def asked(self) -> dict[str, Any]:
@@ -119,8 +153,11 @@ class MeasuredForm(PresetForm):
         return {
             "project": self.project,
             "reward_model": values["reward_model"],
+            "further_reward_models": list(values["further_reward_models"].order_by("pk")),
             "prompt_set": values["prompt_set"],
             "prompts": values["prompts"],
+            "criteria": list(values["criteria"].order_by("pk")),
+            "overlap": values["overlap"] or 1,
             "config": comparison_config(
                 preset=values["preset"],
                 server=values["server"],
@@ -152,17 +189,6 @@ class CompareForm(MeasuredForm):
         label=gettext_lazy("Compared with what people wrote"),
         help_text=gettext_lazy("The first demonstration of each prompt that has one."),
     )
-    criteria = forms.ModelMultipleChoiceField(
-        Criterion.objects.none(),
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        label=gettext_lazy("People compare them, too, on"),
-        help_text=gettext_lazy("A batch of pairs for each criterion. None: people are not asked."),
-    )
-    overlap = forms.IntegerField(
-        required=False, min_value=1, max_value=MAX_OVERLAP, label=gettext_lazy("People per pair"),
-        help_text=gettext_lazy("Empty: 1."),
-    )  # fmt: skip
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
@@ -170,9 +196,8 @@ class CompareForm(MeasuredForm):
             policy=policies_of(project),
             others=policies_of(project),
             sources=project.sources.filter(kind=Source.Kind.IMPORT).order_by("name"),
-            criteria=project.criteria.order_by("pk"),
         )
-        for name in ("others", "sources", "criteria"):
+        for name in ("others", "sources"):
             self.fields[name].widget.attrs["class"] = "form-check-input"
 
     def values_of(self, run: Run) -> dict[str, Any]:
@@ -182,8 +207,6 @@ class CompareForm(MeasuredForm):
             "others": [other["policy"] for other in others if other["kind"] == "policy"],
             "sources": [other["source"] for other in others if other["kind"] == "source"],
             "with_reference": any(other["kind"] == "reference" for other in others),
-            "criteria": run.parameters["criteria"],
-            "overlap": run.parameters["overlap"],
         }
 
     def asked(self) -> dict[str, Any]:
@@ -193,8 +216,6 @@ class CompareForm(MeasuredForm):
             "others": list(values["others"].order_by("pk")),
             "sources": list(values["sources"].order_by("pk")),
             "with_reference": values["with_reference"],
-            "criteria": list(values["criteria"].order_by("pk")),
-            "overlap": values["overlap"] or 1,
         }
 
 
@@ -202,6 +223,26 @@ class AlongRunForm(MeasuredForm):
     """Of a run that the address names; no critic leads its checkpoints."""
 
     sections = [section for section in MeasuredForm.sections if section.path != "guidance"]
+
+    steps = forms.CharField(
+        required=False,
+        max_length=400,
+        label=gettext_lazy("Checkpoints that people compare"),
+        help_text=gettext_lazy("Their steps, with spaces between them. Empty: all that are evaluated."),
+    )
+
+    def clean_steps(self) -> list[int]:
+        words = self.cleaned_data["steps"].replace(",", " ").split()
+        if not all(word.isascii() and word.isdigit() and len(word) < 16 for word in words):
+            raise forms.ValidationError(gettext("Write steps with spaces between them, for example 100 200"))
+        return [int(word) for word in words]
+
+    def values_of(self, run: Run) -> dict[str, Any]:
+        steps = run.parameters.get("people_steps", [])
+        return super().values_of(run) | {"steps": " ".join(map(str, steps))}
+
+    def asked(self) -> dict[str, Any]:
+        return super().asked() | {"steps": self.cleaned_data["steps"]}
 
 
 def preview_comparison(form: MeasuredForm) -> dict[str, Any]:
@@ -216,8 +257,13 @@ def preview_comparison(form: MeasuredForm) -> dict[str, Any]:
             gettext("The texts of prompts and answers go to the server “%(name)s”.")
             % {"name": values["server"]}
         ]
+    prompts = min(prompts, values["prompts"] or prompts)
+    facts = [(gettext("Prompts"), prompts)]
+    if criteria := len(values["criteria"]):
+        judgments = prompts * criteria * (values["overlap"] or 1)
+        facts.append((gettext("Judgments of people against each, at most"), judgments))
     return {
-        "facts": [(gettext("Prompts"), min(prompts, values["prompts"] or prompts))],
+        "facts": facts,
         "notes": notes,
         "missing": "",
     }

@@ -1,6 +1,5 @@
 """The run kind of policies beside each other: answers, scores, verdicts, and batches that people compare them in."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from learning.interface.record_schemas import GIVEN_ANSWERS, PROMPTS, SAMPLED_RE
 from policy_training.judging.kind import response_text
 from policy_training.models import Policy, PolicyComparison
 from policy_training.training.evaluation.config import ComparePoliciesConfig
+from rewardmodel.models import RewardModel
 from runs.models import Run
 from runs.run_kinds import RunKind
 from workspace.errors import ActionError
@@ -24,7 +24,9 @@ from workspace.models import Criterion
 from workspace.naming import unique_name
 
 REFERENCE = "reference"  # demonstrations: what people wrote
-# Of an other in a comparison's report: how many pairs nobody was shown, since both answers are the same.
+CHECKPOINT = "checkpoint"  # of the training that started from the policy
+# Of an other that people compare, in a comparison's report: how many pairs nobody was shown, since both answers are the
+# same.
 EQUAL_ANSWERS = "equal_answers"
 
 
@@ -42,6 +44,11 @@ def given_answers(
     for row in rows.order_by("pk"):
         found.setdefault(row.prompt_id, row)
     return found
+
+
+def learned_criteria(model: RewardModel) -> str:
+    """The criteria that a reward model scores on, all with one number."""
+    return ", ".join(sorted(criterion.name for criterion in model.criteria.all()))
 
 
 def _text(answer: Response | Demonstration) -> str:
@@ -95,7 +102,7 @@ def _save(run: Run, result: Mapping[str, Any]) -> None:
     if parameters["criteria"]:
         tasks, equal = _tasks(run)
         report["others"] = [
-            {**other, EQUAL_ANSWERS: equal[other["name"]]} for other in result.get("others", [])
+            {**other, EQUAL_ANSWERS: equal.get(other["name"])} for other in result.get("others", [])
         ]
     comparison = PolicyComparison.objects.create(
         project=run.project,
@@ -111,28 +118,71 @@ def _save(run: Run, result: Mapping[str, Any]) -> None:
             comparison.batches.add(_batch(run, criterion, tasks))
 
 
-def _tasks(run: Run) -> tuple[list[NewTask], Counter[str]]:
-    """Of each other the pairs of answers that differ; and by its name how many do not."""
+def _tasks(run: Run) -> tuple[list[NewTask], dict[str, int]]:
+    """Of each other that people compare the pairs of answers that differ; and by its name how many do not.
+
+    Tasks are handed out in their order: it goes round the others from prompt to prompt, so that a batch that is judged
+    in part says as much of each of them, and pairs of the same prompt are far from each other.
+    """
     prompts = _prompts(run)
     policy = Policy.objects.select_related("source").get(pk=run.parameters["policy"])
     own = _responses(run, prompts, -1, policy.source)
-    tasks: list[NewTask] = []
-    equal: Counter[str] = Counter()
-    for number, other in enumerate(run.parameters["others"]):
-        if other["kind"] == "policy":
-            source = Policy.objects.select_related("source").get(pk=other["policy"]).source
-            theirs = _responses(run, prompts, number, source)
-        else:
-            theirs = _given_responses(run, prompts, other)
+    asked = [
+        (number, other)
+        for number, other in enumerate(run.parameters["others"])
+        if other["kind"] != CHECKPOINT or other["step"] in run.parameters.get("people_steps", [other["step"]])
+    ]
+    pairs: list[list[NewTask | None]] = []
+    equal: dict[str, int] = {}
+    for number, other in asked:
+        source = _stored_source(run, other)
+        theirs = (
+            _responses(run, prompts, number, source)
+            if other["kind"] in ("policy", CHECKPOINT)
+            else _given_responses(run, prompts, other, source)
+        )
+        equal[other["name"]] = 0
+        pairs.append([])
         for prompt in prompts:
-            if prompt.pk not in own or prompt.pk not in theirs:
-                continue
-            pair = [own[prompt.pk], theirs[prompt.pk]]
-            if len({answer_key(response.answer) for response in pair}) == 1:
-                equal[other["name"]] += 1
-            else:
-                tasks.append(NewTask(prompt=prompt, responses=pair, purpose=Task.Purpose.HEAD_TO_HEAD))
-    return tasks, equal
+            pair = [found[prompt.pk] for found in (own, theirs) if prompt.pk in found]
+            is_equal = len(pair) == 2 and len({answer_key(response.answer) for response in pair}) == 1
+            equal[other["name"]] += is_equal
+            pairs[-1].append(
+                NewTask(prompt=prompt, responses=pair, purpose=Task.Purpose.HEAD_TO_HEAD)
+                if len(pair) == 2 and not is_equal
+                else None
+            )
+    tasks = [
+        pairs[(place + turn) % len(pairs)][place]
+        for turn in range(len(pairs))
+        for place in range(len(prompts))
+    ]
+    return [task for task in tasks if task is not None], equal
+
+
+def source_of(run: Run, other: Mapping[str, Any]) -> Source | None:
+    """Whose answers they are, a checkpoint's by its run and step; None where no answer is stored yet."""
+    return Source.objects.filter(project=run.project, **_source_fields(run, other)).first()
+
+
+def _source_fields(run: Run, other: Mapping[str, Any]) -> dict[str, Any]:
+    if "policy" in other:
+        return {"policy": other["policy"]}
+    if other["kind"] == "source":
+        return {"pk": other["source"]}
+    if other["kind"] == CHECKPOINT:
+        return {
+            "kind": Source.Kind.POLICY,
+            "name": f"run {run.parameters['of_run']}, step {other['step']}",
+        }
+    return {"kind": Source.Kind.REFERENCE, "name": "demonstrations"}
+
+
+def _stored_source(run: Run, other: Mapping[str, Any]) -> Source:
+    found = source_of(run, other)
+    if found is not None:
+        return found
+    return get_or_create_source(actor=run.requested_by, project=run.project, **_source_fields(run, other))
 
 
 def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source) -> dict[int, Response]:
@@ -155,13 +205,12 @@ def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source)
     return {response.prompt_id: response for response in stored}
 
 
-def _given_responses(run: Run, prompts: Sequence[Prompt], other: Mapping[str, Any]) -> dict[int, Response]:
+def _given_responses(
+    run: Run, prompts: Sequence[Prompt], other: Mapping[str, Any], source: Source
+) -> dict[int, Response]:
     given = given_answers(prompts, other)
     if other["kind"] != REFERENCE:
         return {key: answer for key, answer in given.items() if isinstance(answer, Response)}
-    source = get_or_create_source(
-        actor=run.requested_by, project=run.project, kind=Source.Kind.REFERENCE, name="demonstrations"
-    )
     rows = [
         NewResponse(
             prompt=prompt,

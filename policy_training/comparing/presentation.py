@@ -1,18 +1,19 @@
-"""Comparisons as their page shows them: a table, stacked bars, and curves over the steps of a training."""
+"""Comparisons as their page shows them: a table of each criterion, stacked bars, and curves over a training's steps."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
 from django.utils.translation import gettext
 
-from annotation.models import Batch, Judgment, Source, TaskResponse
+from annotation.models import Batch, Judgment, TaskResponse
 from learning.interface.proportions import clustered_interval, wilson_interval
-from policy_training.comparing.kind import EQUAL_ANSWERS
+from policy_training.comparing.kind import EQUAL_ANSWERS, learned_criteria, source_of
 from policy_training.models import PolicyComparison
+from rewardmodel.models import RewardModel
 from runs.line_pictures import LinePicture, line_picture
 from workspace.models import User
 
@@ -29,7 +30,9 @@ class Verdicts:
 
     by: str
     kind: VerdictKind = "people"
-    criterion: str = ""  # people's
+    criterion: str = ""  # on which people compared, or that the reward model learned; a judge has a question
+    reward_model: int | None = None
+    score: float | None = None  # the other's mean score by the reward model
     win: int
     tie: int
     lose: int
@@ -83,14 +86,10 @@ class Verdicts:
 
     def turned(self) -> "Verdicts":
         """The other's wins."""
-        return Verdicts(
-            by=self.by,
-            kind=self.kind,
-            criterion=self.criterion,
+        return replace(
+            self,
             win=self.lose,
-            tie=self.tie,
             lose=self.win,
-            unclear=self.unclear,
             tags=[(tag, own.turned()) for tag, own in self.tags],
             by_prompt=[(judged - won, judged) for won, judged in self.by_prompt],
         )
@@ -131,25 +130,21 @@ def _said_by_people(
 
 def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdicts]:
     """(the other's name, criterion) -> what people said of the pairs, each judgment for itself."""
-    names: dict[tuple[str, int | None], str] = {}
-    for other in comparison.produced_by.parameters["others"]:
-        names[other["kind"], other.get("policy") or other.get("source")] = other["name"]
+    run, own = comparison.produced_by, comparison.policy.source_id
+    batches = list(comparison.batches.select_related("criterion").order_by("pk"))
+    names: dict[int, str] = {}
+    for other in run.parameters["others"] if batches else ():
+        if (source := source_of(run, other)) is not None:
+            names[source.pk] = other["name"]
     found: dict[tuple[str, str], Said] = {}
     by_tag: dict[tuple[str, str], dict[str, Said]] = {}
-    own = comparison.policy.source_id
-    for batch in comparison.batches.select_related("criterion").order_by("pk"):
+    for batch in batches:
         for prompt, tags, tiers, shown in _judged_by_people(batch):
-            others = [one for one in shown.values() if one[0] != own]
-            source, kind, policy = others[0] if others else (0, "", None)
-            key: tuple[str, int | None] = ("source", source)
-            if kind == Source.Kind.REFERENCE:
-                key = ("reference", None)
-            elif policy is not None:
-                key = ("policy", policy)
-            if key not in names:
+            name = next((names[source] for source in shown.values() if source in names), None)
+            if name is None:
                 continue
-            said = "tie" if len(tiers) == 1 else "win" if shown[tiers[0][0]][0] == own else "lose"
-            place = (names[key], batch.criterion.name)
+            said = "tie" if len(tiers) == 1 else "win" if shown[tiers[0][0]] == own else "lose"
+            place = (name, batch.criterion.name)
             found.setdefault(place, {}).setdefault(prompt, Counter())[said] += 1
             for tag in set(tags or ()):
                 of_tag = by_tag.setdefault(place, {}).setdefault(tag, {})
@@ -169,8 +164,8 @@ def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdi
     }
 
 
-def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, tuple[Any, ...]]]]:
-    """Of each judgment the prompt, its tags, the tiers, and {response: (source, its kind, its policy)}."""
+def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, int]]]:
+    """Of each judgment the prompt, its tags, the tiers, and {response: its source}."""
     rows = (
         Judgment.objects.counted()
         .in_batch(batch)
@@ -180,27 +175,61 @@ def _judged_by_people(batch: Batch) -> Iterator[tuple[int, Any, Any, dict[int, t
     )
     unread = rows.iterator(chunk_size=JUDGMENTS_AT_ONCE)
     while part := list(islice(unread, JUDGMENTS_AT_ONCE)):
-        shown: dict[int, dict[int, tuple[Any, ...]]] = {}
-        responses = TaskResponse.objects.filter(task__in={task for task, *_ in part}).values_list(
-            "task_id", "response_id", "response__source_id", "response__source__kind",
-            "response__source__policy",
-        )  # fmt: skip
-        for task, response, *whose in responses:
-            shown.setdefault(task, {})[response] = tuple(whose)
+        shown: dict[int, dict[int, int]] = {}
+        responses = TaskResponse.objects.filter(task__in={task for task, *_ in part})
+        for task, response, source in responses.values_list("task_id", "response_id", "response__source_id"):
+            shown.setdefault(task, {})[response] = source
         for task, prompt, tags, tiers in part:
             yield prompt, tags, tiers, shown[task]
 
 
+def scoring_models(comparison: PolicyComparison) -> list[RewardModel]:
+    """Those whose scores the comparison has, the first one first."""
+    keys = [
+        comparison.reward_model_id,
+        *comparison.produced_by.parameters.get("further_reward_models", []),
+    ]
+    found = RewardModel.objects.filter(project=comparison.project_id).prefetch_related("criteria")
+    models = found.in_bulk(keys)
+    return [models[key] for key in keys]
+
+
+def own_scores(comparison: PolicyComparison) -> list[tuple[str, float]]:
+    """(reward model, mean score of the policy that all are compared with)."""
+    own = comparison.report.get("policy", {})
+    figures = [own, *own.get("further", [])]
+    return [
+        (model.name, figure["score"])
+        for model, figure in zip(scoring_models(comparison), figures, strict=True)
+        if figure.get("score") is not None
+    ]
+
+
+def _by_reward(models: Sequence[RewardModel], other: Mapping[str, Any]) -> Iterator[Verdicts]:
+    for model, figures in zip(models, [other, *other.get("further", [])], strict=True):
+        criteria, by = learned_criteria(model), gettext("reward model")
+        if len(models) > 1:
+            said = gettext("reward model %(name)s, on %(criterion)s")
+            by = (said if criteria else gettext("reward model %(name)s")) % {
+                "name": model.name,
+                "criterion": criteria,
+            }
+        found = _verdicts(by, "reward_model", figures.get("by_reward"))
+        if found is not None:
+            yield replace(found, criterion=criteria, reward_model=model.pk, score=figures.get("score"))
+
+
 def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
-    """One for each other: its name, its figures, and verdicts by reward, judge and people. Of a training the wins are
-    the checkpoint's, else the policy's. `equal_answers`: how many pairs nobody was shown, the answers being the same;
-    None where no people compare, or nobody counted.
+    """One for each other: its name, its figures, and verdicts by reward models, judge and people. Of a training the
+    wins are the checkpoint's, else the policy's. `equal_answers`: how many pairs nobody was shown, the answers being
+    the same; None where no people compare, or nobody counted.
     """
-    people = people_verdicts(comparison) if comparison.of_run_id is None else {}
+    people = people_verdicts(comparison)
+    models = scoring_models(comparison)
     rows = []
     for other in comparison.report.get("others", []):
         found = [
-            _verdicts(gettext("reward model"), "reward_model", other.get("by_reward")),
+            *_by_reward(models, other),
             _verdicts(gettext("judge"), "judge", other.get("by_judge")),
             *(own for (name, _), own in sorted(people.items()) if name == other["name"]),
         ]
@@ -211,10 +240,8 @@ def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
             {
                 "name": other["name"],
                 "step": other.get("step"),
-                "score": other["score"],
                 "kl": other.get("kl"),
                 "prompts": other["prompts"],
-                "difference": other.get("difference"),
                 "equal_answers": other.get(EQUAL_ANSWERS),
                 "verdicts": verdicts,
             }
@@ -222,27 +249,65 @@ def comparison_rows(comparison: PolicyComparison) -> list[dict[str, Any]]:
     return rows
 
 
-def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any]]) -> list[LinePicture]:
-    """Curves over the steps of the training: win rate against the start by each judge, reward, KL."""
-    steps = [row["step"] or 0 for row in rows]
-    series: list[tuple[str, list[tuple[float, float]], tuple[float, float] | None, int]] = []
-    for place, label in enumerate((gettext("reward model"), gettext("judge"))):
-        points = [
-            (step, row["verdicts"][place].share)
-            for step, row in zip(steps, rows, strict=True)
-            if len(row["verdicts"]) > place and row["verdicts"][place].total
-        ]
-        if points:
-            title = gettext("Win rate against the start by the %(by)s, percent") % {"by": label}
-            series.append((title, [(0, 50.0), *points], (0.0, 100.0), 0))
-    start = comparison.report.get("policy", {}).get("score")
-    scores = [(step, row["score"]) for step, row in zip(steps, rows, strict=True)]
-    series.append((gettext("Mean reward"), [*([(0, start)] if start is not None else []), *scores], None, 2))
-    kls = [(step, row["kl"]) for step, row in zip(steps, rows, strict=True) if row["kl"] is not None]
-    series.append((gettext("KL to the start, nats an answer"), [(0, 0.0), *kls], None, 2))
-    last = max(steps, default=0) or 1
-    return [
-        line_picture(title, points, last_step=last, scale=scale, digits=digits)
-        for title, points, scale, digits in series
-        if points
+@dataclass(frozen=True, kw_only=True)
+class CriterionTable:
+    """Everybody's verdicts on one criterion."""
+
+    title: str
+    rows: Sequence[tuple[Mapping[str, Any], Verdicts]]  # whom the verdicts are about, and what is said
+
+
+def criterion_tables(rows: Sequence[Mapping[str, Any]]) -> list[CriterionTable]:
+    """In the order of the reward models; a judge, who is asked a question, comes last."""
+    found: dict[str, list[tuple[Mapping[str, Any], Verdicts]]] = {}
+    judged: list[tuple[Mapping[str, Any], Verdicts]] = []
+    for row in rows:
+        for one in row["verdicts"]:
+            place = judged if one.kind == "judge" else found.setdefault(one.criterion, [])
+            place.append((row, one))
+    tables = [
+        CriterionTable(title=criterion or gettext("No criterion"), rows=own)
+        for criterion, own in found.items()
     ]
+    return [
+        *tables,
+        *([CriterionTable(title=gettext("The judge's question"), rows=judged)] if judged else []),
+    ]
+
+
+def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any]]) -> list[LinePicture]:
+    """Curves over the steps of the training: win rate against the start by everybody who says, reward, KL."""
+    steps = [row["step"] or 0 for row in rows]
+    said: dict[str, list[tuple[int, Verdicts]]] = {}
+    for step, row in zip(steps, rows, strict=True):
+        for one in row["verdicts"]:
+            if one.total:
+                said.setdefault(one.by, []).append((step, one))
+    last = max(steps, default=0) or 1
+    pictures = [
+        line_picture(
+            gettext("Win rate against the start, percent: %(by)s") % {"by": by},
+            [(0, 50.0), *((step, one.share) for step, one in points)],
+            last_step=last,
+            scale=(0.0, 100.0),
+            digits=0,
+            intervals=[(0, 50.0, 50.0), *((step, *one.interval) for step, one in points)],
+        )
+        for by, points in said.items()
+    ]
+    series: list[tuple[str, list[tuple[float, float]]]] = []
+    own = dict(own_scores(comparison))
+    for model in scoring_models(comparison):
+        scores = [
+            (step, one.score)
+            for points in said.values()
+            for step, one in points
+            if one.reward_model == model.pk and one.score is not None
+        ]
+        title = gettext("Mean reward")
+        if len(own) > 1:
+            title = gettext("Mean reward: %(name)s") % {"name": model.name}
+        series.append((title, [*([(0, own[model.name])] if model.name in own else []), *scores]))
+    kls = [(step, row["kl"]) for step, row in zip(steps, rows, strict=True) if row["kl"] is not None]
+    series.append((gettext("KL to the start, nats an answer"), [(0, 0.0), *kls]))
+    return [*pictures, *(line_picture(title, points, last_step=last) for title, points in series if points)]

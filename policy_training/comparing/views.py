@@ -9,9 +9,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from policy_training.access import access_comparison
-from policy_training.comparing.actions import compare_policies, evaluate_along_run
+from policy_training.comparing.actions import compare_policies, evaluate_along_run, kept_checkpoints
 from policy_training.comparing.forms import AlongRunForm, CompareForm, preview_comparison
-from policy_training.comparing.presentation import along_pictures, comparison_rows
+from policy_training.comparing.presentation import (
+    along_pictures,
+    comparison_rows,
+    criterion_tables,
+    own_scores,
+    scoring_models,
+)
 from policy_training.guidance import led_text
 from runs.access import access_run
 from runs.models import Run
@@ -49,7 +55,11 @@ def along(request: ProjectRequest, run: int) -> HttpResponse:
         template="policy_training/compare.html",
         start=start,
         preview=preview_comparison,
-        context={"heading": gettext("Evaluate along a training"), "of_run": found},
+        context={
+            "heading": gettext("Evaluate along a training"),
+            "of_run": found,
+            "kept_steps": [one.step for one in kept_checkpoints(found)],
+        },
     )
 
 
@@ -62,6 +72,9 @@ def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
     context = {
         "comparison": found,
         "rows": compared,
+        "tables": criterion_tables(compared),
+        "own_scores": own_scores(found),
+        "models": ", ".join(model.name for model in scoring_models(found)),
         "pictures": along_pictures(found, compared) if found.of_run_id else [],
         "kept": found.produced_by.parameters.get("kept"),
         "judge": found.report.get("judge"),

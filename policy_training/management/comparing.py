@@ -1,4 +1,4 @@
-"""What the commands that compare policies ask: by which reward model and judge, on which prompts."""
+"""What the commands that compare policies ask: by which reward models, judge and people, on which prompts."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -6,12 +6,21 @@ from typing import Any
 
 from policy_training.comparing.actions import comparison_config
 from policy_training.evaluation_presets import EVALUATION_PRESETS
+from rewardmodel.models import RewardModel
+from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project
 
 
 def add_measuring_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--reward-model", required=True, metavar="NAME")
+    parser.add_argument(
+        "--further-reward-model",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="says who wins on the same answers too, for example one of another criterion (repeatable)",
+    )
     parser.add_argument("--prompt-set", required=True, metavar="NAME")
     parser.add_argument(
         "--prompts", type=int, help="how many of its prompts that no training has seen (default: all)"
@@ -20,25 +29,25 @@ def add_measuring_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--server", default="", metavar="NAME", help="of a judge (default: no judge)")
     parser.add_argument("--model", default="", help="the judge's, as the server calls it")
     parser.add_argument("--question", default="", help="what the judge is asked")
+    parser.add_argument("--criteria", nargs="+", default=[], help="on which people compare them, too")
+    parser.add_argument("--overlap", type=int, default=1, help="people a pair (default 1)")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
 
 def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of both actions. Raises ActionError."""
-    reward_model = project.reward_models.filter(name=options["reward_model"]).first()
-    if reward_model is None:
-        raise ActionError(
-            f"The project has no reward model “{options['reward_model']}”.", code="no_reward_model"
-        )
     prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
     if prompt_set is None:
         raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
     if bool(options["server"]) != bool(options["model"]):
         raise ActionError("A judge is a server and a model: give both, or neither.", code="no_judge")
     return {
-        "reward_model": reward_model,
+        "reward_model": _reward_model(project, options["reward_model"]),
+        "further_reward_models": [_reward_model(project, name) for name in options["further_reward_model"]],
         "prompt_set": prompt_set,
         "prompts": options["prompts"],
+        "criteria": [find_criterion(project, name) for name in options["criteria"]],
+        "overlap": options["overlap"],
         "config": comparison_config(
             preset=options["preset"],
             server=options["server"],
@@ -47,3 +56,10 @@ def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str,
             assignments=options["set"],
         ),
     }
+
+
+def _reward_model(project: Project, name: str) -> RewardModel:
+    found = project.reward_models.filter(name=name).first()
+    if found is None:
+        raise ActionError(f"The project has no reward model “{name}”.", code="no_reward_model")
+    return found

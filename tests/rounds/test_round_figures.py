@@ -84,5 +84,6 @@ def test_a_curve_goes_from_its_first_value_to_its_last():
     picture = line_picture("KL", [(0, 1.0), (5, 3.0), (10, 2.0)], last_step=10)
     assert picture.line == "2.00,57.00 50.00,3.00 98.00,30.00"
     assert (picture.first, picture.last, picture.low, picture.high) == ("1.00", "2.00", "1.00", "3.00")
+    assert picture.band == ""
     flat = line_picture("KL", [(0, 50.0), (4, 50.0)], last_step=4, scale=(0.0, 100.0), digits=0)
     assert flat.line == "2.00,30.00 98.00,30.00" and flat.middle == "30.00"

@@ -8,14 +8,13 @@ from policy_training.comparing.actions import compare_policies
 from policy_training.management.comparing import add_measuring_arguments, measuring_options
 from policy_training.supervised.options import find_policy
 from workspace.commands import ProjectCommand
-from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
 class Command(ProjectCommand):
     help = (
-        "Queue the comparison of a policy with others on held-out prompts, by a reward model, a judge and people; a "
+        "Queue the comparison of a policy with others on held-out prompts, by reward models, a judge and people; a "
         "worker executes it."
     )
 
@@ -24,8 +23,6 @@ class Command(ProjectCommand):
         parser.add_argument("--with", nargs="+", default=[], metavar="POLICY", dest="others")
         parser.add_argument("--sources", nargs="+", default=[], metavar="NAME", help="of answers from files")
         parser.add_argument("--with-reference", action="store_true", help="with what people wrote")
-        parser.add_argument("--criteria", nargs="+", default=[], help="on which people compare them, too")
-        parser.add_argument("--overlap", type=int, default=1, help="people a pair (default 1)")
         add_measuring_arguments(parser)
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
@@ -42,8 +39,6 @@ class Command(ProjectCommand):
             others=[find_policy(project, name) for name in options["others"]],
             sources=sources,
             with_reference=options["with_reference"],
-            criteria=[find_criterion(project, name) for name in options["criteria"]],
-            overlap=options["overlap"],
             **measuring_options(project, options),
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

@@ -13,12 +13,16 @@ from workspace.models import Project, User
 
 class Command(ProjectCommand):
     help = (
-        "Queue the comparison of a training's kept checkpoints with the policy that it started from: win rate, reward "
-        "and KL over its steps; a worker executes it."
+        "Queue the comparison of a training's kept checkpoints with the policy that it started from: win rate by "
+        "reward models, a judge and people, reward and KL over its steps; a worker executes it."
     )
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("number", type=int, help="of the run, as its page's address has it")
+        parser.add_argument(
+            "--steps", nargs="+", type=int, default=[], metavar="STEP",
+            help="whose checkpoints people compare on the --criteria (default: all that are evaluated)",
+        )  # fmt: skip
         add_measuring_arguments(parser)
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
@@ -26,6 +30,10 @@ class Command(ProjectCommand):
         if found is None:
             raise ActionError(f"The project has no run {options['number']}.", code="no_run")
         run = evaluate_along_run(
-            actor=actor, project=project, run=found, **measuring_options(project, options)
+            actor=actor,
+            project=project,
+            run=found,
+            steps=options["steps"],
+            **measuring_options(project, options),
         )
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")

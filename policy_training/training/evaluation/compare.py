@@ -1,14 +1,16 @@
-"""A policy beside others on the same prompts: who wins on each by a reward model's scores and by a judge.
+"""A policy beside others on the same prompts: who wins on each by reward models' scores and by a judge.
 
     python -m policy_training.training.evaluation.compare RUN_DIR
 
 Reads inputs `prompts` and, of others whose answers are there already, `answers`. Each policy draws one answer a prompt
-with the same noise. Scores are of the texts, so that policies of different tokenizers and people are scored alike.
+with the same noise, once, whatever the number of reward models. Scores are of the texts, so that policies of different
+tokenizers and people are scored alike.
 What a policy has answered is kept (answers/N.parquet, -1 is the policy itself), and so is each verdict of the judge: a
 run started again goes on with the others.
 
 Writes answers/, of a judge judged.json (of each other {prompt id: 1 the policy wins, -1 it loses, 0 a tie, null it is
-unclear}) and result.json. Wins there are the policy's; the differences of score are its minus the other's.
+unclear}) and result.json. Wins there are the policy's; the differences of score are its minus the other's. `further`
+has what each of `further_reward_models` says, in their order.
 """
 
 import json
@@ -58,10 +60,11 @@ BASELINE = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """Of one policy: prompt id -> text and score, and means over them."""
+    """Of one policy: prompt id -> text and score, and means over them. `further`: scores by each further model."""
 
     texts: Mapping[str, str]
     scores: Mapping[str, float]
+    further: Sequence[Mapping[str, float]]
     figures: Mapping[str, Any]
 
 
@@ -86,29 +89,33 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
         raise UserError("inputs/prompts: has no prompts; add at least one")
     context.set_status(stage="loading")
     tokenizer = load_tokenizer(config.policy)
-    scorer = RolloutScorer(
-        config.reward_model_path,
-        tokenizer,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
-    )
-    scorer.reward_model.before_pass = context.stop_if_requested
+    scorers = [
+        RolloutScorer(
+            path,
+            tokenizer,
+            policy_batch=config.batch,
+            batch=config.reward_model_batch or config.batch,
+            runtime=config.runtime,
+            distributed=distributed,
+        )
+        for path in (config.reward_model_path, *(model.path for model in config.further_reward_models))
+    ]
+    for scorer in scorers:
+        scorer.reward_model.before_pass = context.stop_if_requested
     given = given_answers(context, rows, len(config.others))
     total = 1 + len(config.others)
     context.set_status(stage="answering", step=0, steps_total=total)
     own = policy_answers(
-        context, scorer, rows, BASELINE, Contestant(name="", source=config.policy), distributed
+        context, scorers, rows, BASELINE, Contestant(name="", source=config.policy), distributed
     )
     others: list[Answers] = []
     for number, other in enumerate(config.others):
         context.set_status(stage="answering", step=number + 1, steps_total=total)
         context.stop_if_requested()
         if other.source is None and not other.checkpoint_path:
-            others.append(scored_answers(scorer, rows, given.get(number, {}), other))
+            others.append(scored_answers(scorers, rows, given.get(number, {}), other))
         else:
-            others.append(policy_answers(context, scorer, rows, number, other, distributed))
+            others.append(policy_answers(context, scorers, rows, number, other, distributed))
     judged = judge_against(context, rows, own, others)
     if judged is not None:
         write_json_atomically(context.path / "judged.json", judged.outcomes)
@@ -127,27 +134,46 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
         )
     tags = {row["prompt_id"]: row["tags"] for row in rows}
     return {
-        "policy": dict(own.figures),
+        "policy": {**own.figures, "further": [{"score": mean_of(scores)} for scores in own.further]},
         "others": [
             {
                 "name": other.name,
                 "step": other.step,
                 **found.figures,
                 "prompts": len(found.texts),
-                "difference": mean_figure([own.scores[key] - score for key, score in found.scores.items()]),
-                "by_reward": verdicts(
-                    {key: [own.scores[key]] for key in found.scores},
-                    {key: [score] for key, score in found.scores.items()},
-                    tags,
-                ),
+                **by_reward(own.scores, found.scores, tags),
+                "further": [
+                    {"score": mean_of(theirs), **by_reward(ours, theirs, tags)}
+                    for ours, theirs in zip(own.further, found.further, strict=True)
+                ],
                 "by_judge": by_judge(judged.outcomes[number], tags) if judged else None,
             }
             for number, (other, found) in enumerate(zip(config.others, others, strict=True))
         ],
         "judge": judge_report(context, judged) if judged else None,
-        "reward_model_sha256s": scorer.sha256s,
+        "reward_model_sha256s": scorers[0].sha256s,
+        "further_reward_models": [
+            {"name": model.name, "sha256s": scorer.sha256s}
+            for model, scorer in zip(config.further_reward_models, scorers[1:], strict=True)
+        ],
         **critic_report(config.guidance),
         "seconds": time.perf_counter() - started,
+    }
+
+
+def mean_of(scores: Mapping[str, float]) -> float:
+    return math.fsum(scores.values()) / len(scores)
+
+
+def by_reward(
+    ours: Mapping[str, float], theirs: Mapping[str, float], tags: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """What one reward model says on the prompts that the other has answered."""
+    return {
+        "difference": mean_figure([ours[key] - score for key, score in theirs.items()]),
+        "by_reward": verdicts(
+            {key: [ours[key]] for key in theirs}, {key: [score] for key, score in theirs.items()}, tags
+        ),
     }
 
 
@@ -167,29 +193,32 @@ def given_answers(
 
 
 def scored_answers(
-    scorer: RolloutScorer,
+    scorers: Sequence[RolloutScorer],
     rows: Sequence[Mapping[str, Any]],
     given: Mapping[str, Mapping[str, Any]],
     other: Contestant,
 ) -> Answers:
-    """The reward model reads them as it reads those of judgments: turns as turns, and no end where there was none."""
+    """Reward models read them as they read those of judgments: turns as turns, and no end where there was none."""
     asked = [row for row in rows if row["prompt_id"] in given]
     if not asked:
         raise UserError(f"{other.name}: has no answer to any of the prompts; leave it out")
     answers = [given[row["prompt_id"]] for row in asked]
-    found = scorer.reward_model.score(
-        [row["messages"] for row in asked],
-        [[stored_answer(answer["text"], answer["turns"])] for answer in answers],
-        ended=[[answer["ended"]] for answer in answers],
-    )
+    found = []
+    for scorer in scorers:
+        groups = scorer.reward_model.score(
+            [row["messages"] for row in asked],
+            [[stored_answer(answer["text"], answer["turns"])] for answer in answers],
+            ended=[[answer["ended"]] for answer in answers],
+        )
+        found.append({row["prompt_id"]: group[0] for row, group in zip(asked, groups, strict=True)})
+    scores, *further = found
     texts = {answer["prompt_id"]: answer["text"] for answer in answers}
-    scores = {row["prompt_id"]: group[0] for row, group in zip(asked, found, strict=True)}
-    return Answers(texts=texts, scores=scores, figures={"score": math.fsum(scores.values()) / len(scores)})
+    return Answers(texts=texts, scores=scores, further=further, figures={"score": mean_of(scores)})
 
 
 def policy_answers(
     context: RunContext[ComparePoliciesConfig],
-    scorer: RolloutScorer,
+    scorers: Sequence[RolloutScorer],
     rows: list[dict[str, Any]],
     number: int,
     asked: Contestant,
@@ -229,7 +258,7 @@ def policy_answers(
             policy,
             baseline,
             tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens),
-            TextScorer(scorer, tokenizer),
+            TextScorer(scorers[0], tokenizer),
             SamplingRequest(
                 n_samples=1,
                 max_response_tokens=config.batch.max_response_tokens,
@@ -242,6 +271,13 @@ def policy_answers(
             before_pass=context.stop_if_requested,
             guidance=guidance,
         )
+        ids = [rollout.prompt.prompt_id for rollout in rollouts]
+        further = [
+            TextScorer(scorer, tokenizer).score(
+                [rollout.prompt for rollout in rollouts], [[rollout.response] for rollout in rollouts]
+            )
+            for scorer in scorers[1:]
+        ]
         sampled = [
             response_row(
                 rollout.prompt,
@@ -260,11 +296,17 @@ def policy_answers(
         write_records(answers_file, sampled, SAMPLED_RESPONSES)
         figures = {name: getattr(evaluation, name) for name in ("score", "kl", "eos_rate", "tokens")}
         write_json_atomically(
-            figures_file, {"figures": figures, "scores": {r.prompt.prompt_id: r.score for r in rollouts}}
+            figures_file,
+            {
+                "figures": figures,
+                "scores": dict(zip(ids, (rollout.score for rollout in rollouts), strict=True)),
+                "further": [dict(zip(ids, scores, strict=True)) for scores in further],
+            },
         )
     kept = json.loads(figures_file.read_bytes())
     texts = {row["prompt_id"]: row["text"] for row in read_records(answers_file, SAMPLED_RESPONSES)}
-    return Answers(texts=texts, scores=kept["scores"], figures=kept["figures"])
+    further_scores = kept.get("further", [])  # an older version, which has begun the run, kept none
+    return Answers(texts=texts, scores=kept["scores"], further=further_scores, figures=kept["figures"])
 
 
 def frozen(

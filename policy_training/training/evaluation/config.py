@@ -7,6 +7,8 @@ from learning.interface.training_options import BatchOptions, ModelSource, Runti
 from policy_training.training.config import GuidanceOptions, SamplingOptions
 from policy_training.training.judge_config import JudgeOptions
 
+MAX_FURTHER_MODELS = 15  # all are in memory together
+
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeTasksConfig:
@@ -63,11 +65,21 @@ class Contestant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FurtherRewardModel:
+    """Another reward model that scores the same answers; its base and tokenizer may be its own."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparePoliciesConfig:
-    """Options of `compare`: a policy and others answer the same prompts; a reward model and a judge say who wins."""
+    """Options of `compare`: a policy and others answer the same prompts; reward models and a judge say who wins."""
 
     policy: ModelSource
     reward_model_path: str
+    # Each says by itself who wins, in scores of its own: nothing is added up.
+    further_reward_models: tuple[FurtherRewardModel, ...] = added_option((), before=())
     others: tuple[Contestant, ...] = ()
     judge: JudgeOptions = field(default_factory=JudgeOptions)  # without a server no model judges
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
@@ -83,6 +95,12 @@ class ComparePoliciesConfig:
             raise ValueError("others is empty; name whom the policy is compared with")
         if len({other.name for other in self.others}) < len(self.others):
             raise ValueError("others: two have the same name")
+        further = self.further_reward_models
+        if len(further) > MAX_FURTHER_MODELS:
+            raise ValueError(f"further_reward_models: at most {MAX_FURTHER_MODELS}, found {len(further)}")
+        paths = [self.reward_model_path, *(model.path for model in further)]
+        if len({model.name for model in further}) < len(further) or len(set(paths)) < len(paths):
+            raise ValueError("further_reward_models: one stands twice; name each reward model once")
         require_at_least("logged_samples", self.logged_samples, 0)
         if self.judge.weight != 1.0:
             raise ValueError(f"judge.weight is of a reward; here it must stay 1, found {self.judge.weight}")

@@ -23,7 +23,8 @@ from policy_training.comparing import actions, presentation
 from policy_training.comparing.kind import COMPARE
 from policy_training.comparing.presentation import Verdicts
 from policy_training.models import PolicyComparison
-from runs.models import Run
+from rewardmodel.models import RewardModel
+from runs.models import Artifact, Run
 from tests.annotation.datasets.conftest import judge_all
 from tests.policy_training.test_commands import refused
 from tests.policy_training.test_forms import same, shown, started
@@ -31,6 +32,7 @@ from tests.policy_training.test_merging import other  # noqa: F401
 from tests.policy_training.training.conftest import reward_model_path  # noqa: F401
 from tests.rewardmodel.test_actions import judge  # noqa: F401
 from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
+from workspace.actions import add_criterion
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 ADDRESS = "/api/v1/projects/kitchen/policy-comparisons"
@@ -60,8 +62,27 @@ def given(project, max_, prompt_set):
     return source
 
 
+@pytest.fixture
+def kind_model(project, model, criterion, max_):  # noqa: F811
+    """A reward model that learned another criterion than the fixture `model`, which learns `criterion`."""
+    model.criteria.add(criterion)
+    made = RewardModel.objects.create(
+        project=project, name="kind", dataset=model.dataset,
+        artifact=Artifact.objects.create(
+            project=project, kind="reward_model", path="models/kind", sha256="3" * 64, size_bytes=1
+        ),
+        produced_by=Run.objects.create(
+            project=project, kind="rewardmodel.train", title="Train kind", config={}, requested_by=max_
+        ),
+    )  # fmt: skip
+    made.criteria.add(
+        add_criterion(actor=max_, project=project, name="kindness", question="Which is kinder?")
+    )
+    return made
+
+
 def test_page_command_and_api_ask_for_the_same(
-    client, policy, other, model, project, prompt_set, given, criterion, max_, settings  # noqa: F811
+    client, policy, other, model, kind_model, project, prompt_set, given, criterion, max_, settings  # noqa: F811
 ):  # fmt: skip
     settings.MODEL_SERVERS = {"toy": "http://127.0.0.1:9/v1"}
     client.force_login(max_)
@@ -70,13 +91,16 @@ def test_page_command_and_api_ask_for_the_same(
     asked = shown(client, address, preset="secrets", **models) | {
         "others": [other.pk], "sources": [given.pk], "with_reference": "on", "criteria": [criterion.pk],
         "overlap": "2", "server": "toy", "model": "judge-1", "judge.repeats": "2",
+        "further_reward_models": [kind_model.pk],
     }  # fmt: skip
+    assert "kind (kindness)" in client.get(address).content.decode()
     assert ">3<" in client.get(address, asked | {"part": "preview"}).content.decode()
     run = started(client.post(address, asked))
     assert (run.config["sampling"]["top_p"], run.config["sampling"]["temperature"]) == (0.9, 0.8)
     call_command(
         "compare_policies", "kitchen", "tiny", "--with", other.name, "--sources", "outside-1", "--with-reference",
         "--criteria", criterion.name, "--overlap", "2", "--reward-model", model.name, "--prompt-set", "asked",
+        "--further-reward-model", "kind",
         "--server", "toy", "--model", "judge-1", "--preset", "secrets", "--set", "judge.repeats=2", stdout=StringIO(),
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
@@ -84,12 +108,23 @@ def test_page_command_and_api_ask_for_the_same(
         "policy": policy.pk, "others": [other.pk], "sources": [given.pk], "with_reference": True, "overlap": 2,
         "criteria": [criterion.name], "reward_model": model.pk, "prompt_set": prompt_set.pk, "server": "toy",
         "model": "judge-1", "settings": {"judge.repeats": 2}, "preset": "secrets",
+        "further_reward_models": [kind_model.pk],
     }  # fmt: skip
     answer = client.post(ADDRESS, body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert same(run, Run.objects.latest("pk"))
     again = client.get(address, {"run": run.pk}).context["form"]
     assert again["others"].value() == [other.pk] and "question" in again.fields
+    assert again["further_reward_models"].value() == [kind_model.pk]
+    assert [one["name"] for one in run.config["further_reward_models"]] == ["kind"]
+    page = client.post(address, asked | {"further_reward_models": [kind_model.pk, model.pk]})
+    assert page.status_code == 422 and "scores the answers already" in str(
+        page.context["form"].errors["further_reward_models"]
+    )
+    answer = client.post(
+        ADDRESS, body | {"further_reward_models": [model.pk]}, content_type="application/json"
+    )
+    assert answer.status_code == 400 and answer.json()["code"] == "same_reward_model", answer.content
     assert not [name for name in again.fields if name.endswith("criterion")]  # it is asked once
     inputs = COMPARE.build_inputs(run)
     assert [(row["contestant"], row["text"]) for row in inputs["answers"][0]] == [
@@ -128,6 +163,10 @@ def test_page_command_and_api_ask_for_the_same(
         model.name,
         "--prompt-set",
         "asked",
+    )
+    arguments = ("--with", other.name, "--reward-model", model.name, "--prompt-set", "asked")
+    assert "no reward model “x”" in refused(
+        "compare_policies", "kitchen", "tiny", *arguments, "--further-reward-model", "x"
     )
 
 
@@ -188,15 +227,8 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
     said = []
     for task in tasks:
         places = list(task.task_responses.order_by("position").values_list("response__source", flat=True))
-        mine = places.index(own)
-        said.append(
-            (
-                task,
-                ada,
-                [[mine], [1 - mine]] if task != tasks[0] else [[0, 1]],
-                [1] if task != tasks[0] else [],
-            )
-        )
+        mine, is_tie = places.index(own), other.source_id in places
+        said.append((task, ada, [[0, 1]] if is_tie else [[mine], [1 - mine]], [] if is_tie else [1]))
     judge_all(max_, batch, said)
     monkeypatch.setattr(presentation, "JUDGMENTS_AT_ONCE", 3)  # all are counted, in parts of three
     client.force_login(ruth)
@@ -248,6 +280,50 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
         assert absent.status_code == 404
 
 
+def test_reward_models_of_several_criteria_stand_side_by_side_and_in_a_table_each(
+    client, policy, other, model, kind_model, project, prompt_set, criterion, max_, ruth  # noqa: F811
+):  # fmt: skip
+    run = actions.compare_policies(
+        actor=max_, project=project, policy=policy, others=[other], reward_model=model,
+        further_reward_models=[kind_model], prompt_set=prompt_set, config=actions.comparison_config(),
+    )  # fmt: skip
+    further = {"score": -0.25, "by_reward": counts(0, 1, 2, by_tag={"odd": counts(0, 0, 1)})}
+    report = {
+        "policy": {"score": 1.5, "further": [{"score": 0.75}]},
+        "others": [
+            {"name": other.name, "kl": 2.0, "score": 1.0, "prompts": 3, "step": None, "by_judge": counts(1, 1, 1),
+             "by_reward": counts(2, 0, 1), "further": [further]},
+        ],
+    }  # fmt: skip
+    COMPARE.save_result(run, report)
+    comparison = PolicyComparison.objects.get()
+    client.force_login(ruth)
+    page = client.get(reverse("policies:comparison", args=["kitchen", comparison.pk]))
+    found = [
+        (table.title, [(one.win, one.tie, one.lose, one.score) for _, one in table.rows])
+        for table in page.context["tables"]
+    ]
+    assert found == [
+        (criterion.name, [(2, 0, 1, 1.0)]),
+        ("kindness", [(0, 1, 2, -0.25)]),
+        ("The judge's question", [(1, 1, 1, None)]),
+    ]
+    text = page.content.decode()
+    assert "reward model kind, on kindness" in text and "scored by taste, kind" in text
+    assert "Its own mean score by <bdi>kind</bdi> is 0.75" in text and "-0.25" in text
+    told = client.get(f"{ADDRESS}/{comparison.pk}").json()
+    assert told["further_reward_models"] == [kind_model.pk]
+    assert [
+        (one["by"], one["reward_model"], one["criterion"], one["win"], one["score"])
+        for one in told["verdicts"]
+    ] == [
+        ("reward_model", model.pk, criterion.name, 2, 1.0),
+        ("reward_model", kind_model.pk, "kindness", 0, -0.25),
+        ("judge", None, "", 1, None),
+    ]
+    assert [own["tag"] for own in told["verdicts"][1]["tags"]] == ["odd"]
+
+
 def test_peoples_intervals_are_over_prompts_and_verdicts_over_their_number():
     """Three people each on six prompts: shares of 18 judgments, and the percentiles of Binomial(6, 1/2) / 6."""
     won = [(3.0, 3)] * 3 + [(0.0, 3)] * 3
@@ -273,7 +349,7 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     address = reverse("policies:along", args=["kitchen", training.pk])
     asked = shown(client, address, reward_model=model.pk, prompt_set=prompt_set.pk)
     page = client.post(address, asked)
-    assert page.status_code == 422 and "no checkpoint" in page.content.decode()
+    assert page.status_code == 422 and "The run has no checkpoint" in page.content.decode()
     kept = [SimpleNamespace(step=step, path=f"/x/step-{step}") for step in (20, 10)]
     monkeypatch.setattr(actions, "checkpoints", lambda run: kept)
     run = started(client.post(address, asked))

@@ -6,16 +6,23 @@ import pytest
 import torch
 
 from learning.interface.options import UserError
+from learning.interface.record_files import read_records
+from learning.interface.record_schemas import SAMPLED_RESPONSES
 from learning.interface.training_options import ModelSource
 from learning.models.files import save_model
 from learning.models.loading import load_policy
 from policy_training.training.config import SamplingOptions
 from policy_training.training.evaluation import compare
-from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
+from policy_training.training.evaluation.config import (
+    ComparePoliciesConfig,
+    Contestant,
+    FurtherRewardModel,
+)
 from rewardmodel.training.scoring import RewardScorer
 from tests.policy_training.training.conftest import BATCH, FRESH, create_run, in_process, prompt_rows
 from tests.policy_training.training.model_servers import environment_for, serving
 from tests.policy_training.training.test_judging import options, reply, shown, verdict
+from tests.policy_training.training.test_reward_sources import direct, foreign_model_path  # noqa: F401
 
 
 @pytest.fixture
@@ -129,11 +136,74 @@ def test_given_answers_are_read_as_the_reward_model_reads_judged_ones(
     assert len({round(score, 5) for score in expected}) == 3
 
 
+def test_each_reward_model_says_who_wins_on_answers_that_were_drawn_once(
+    tmp_path,
+    policy_path,
+    other_path,
+    reward_model_path,
+    foreign_model_path,  # noqa: F811
+    monkeypatch,
+):
+    """Each asked by itself for the scores of the texts, and won, tied and lost counted by hand."""
+    drawn = []
+    evaluate_policy = compare.evaluate_policy
+
+    def counted(*args, **further):
+        drawn.append(args)
+        return evaluate_policy(*args, **further)
+
+    monkeypatch.setattr(compare, "evaluate_policy", counted)
+    further = (FurtherRewardModel(name="harmless", path=str(foreign_model_path)),)
+    asked = config(
+        policy_path,
+        [folder("other", other_path), Contestant(name="people")],
+        reward_model_path,
+        further_reward_models=further,
+    )
+    given = [{"contestant": 1, "prompt_id": "p1", "text": "zzz"}]
+    run = create_run(tmp_path / "run", "compare", asked, prompts=prompt_rows(6), answers=given)
+    found = in_process(compare, ComparePoliciesConfig, run)
+    assert len(drawn) == 2
+    own, theirs = (
+        list(read_records(run.path / f"answers/{number}.parquet", SAMPLED_RESPONSES)) for number in (-1, 0)
+    )
+    people = [{"prompt": prompt_rows(2)[1]["messages"], "text": "zzz", "ended": True}]
+    differ = []
+    for path, figures in (
+        (reward_model_path, [found["policy"], *found["others"]]),
+        (
+            foreign_model_path,
+            [found["policy"]["further"][0], *(other["further"][0] for other in found["others"])],
+        ),
+    ):
+        ours, other, wrote = direct(path, own), direct(path, theirs), direct(path, people)
+        assert figures[0]["score"] == pytest.approx(ours.mean(), abs=1e-5)
+        assert figures[1]["score"] == pytest.approx(other.mean(), abs=1e-5)
+        assert figures[2]["score"] == pytest.approx(wrote.mean(), abs=1e-5)
+        assert figures[1]["difference"]["value"] == pytest.approx((ours - other).mean(), abs=1e-5)
+        won = figures[1]["by_reward"]
+        assert (won["win"], won["lose"]) == ((ours > other).sum(), (ours < other).sum())
+        assert figures[2]["by_reward"]["win"] == (ours[1] > wrote[0])
+        differ.append(figures[1]["score"])
+    assert abs(differ[0] - differ[1]) > 1e-3
+    assert [model["name"] for model in found["further_reward_models"]] == ["harmless"]
+    # Killed at its end it reads the answers again, with every model's scores.
+    monkeypatch.setattr(compare, "evaluate_policy", lambda *args, **further: pytest.fail("drawn again"))
+    again = in_process(compare, ComparePoliciesConfig, run)
+    assert again["others"] == found["others"] and again["policy"] == found["policy"]
+
+
 def test_what_cannot_be_compared_is_refused(tmp_path, policy_path, reward_model_path):
     with pytest.raises(ValueError, match="others is empty"):
         config(policy_path, [], reward_model_path)
     with pytest.raises(ValueError, match="two have the same name"):
         config(policy_path, [folder("a", policy_path), folder("a", policy_path)], reward_model_path)
+    twice = (FurtherRewardModel(name="again", path=str(reward_model_path)),)
+    with pytest.raises(ValueError, match="one stands twice"):
+        config(policy_path, [folder("a", policy_path)], reward_model_path, further_reward_models=twice)
+    many = tuple(FurtherRewardModel(name=f"m{n}", path=f"/x/{n}") for n in range(16))
+    with pytest.raises(ValueError, match="at most 15, found 16"):
+        config(policy_path, [folder("a", policy_path)], reward_model_path, further_reward_models=many)
     nobody = create_run(
         tmp_path / "run", "compare", config(policy_path, [Contestant(name="x")], reward_model_path),
         prompts=prompt_rows(1),
