@@ -1,4 +1,4 @@
-"""The kinds of event there are: what happened, as `thing.what`. `events/triggers.py` writes them."""
+"""The kinds of event there are: what happened, as `thing.what`. `events/triggers.py` writes most of them."""
 
 from collections.abc import Sequence
 
@@ -17,6 +17,7 @@ KINDS: dict[str, str] = {
     "run.failed": gettext_noop("A run has failed"),
     "run.user_error": gettext_noop("A run needs a change of what was asked"),
     "run.cancelled": gettext_noop("A run was cancelled"),
+    "training.refused": gettext_noop("A training that waited for its start policy could not be queued"),
     "round.sampling": gettext_noop("A round has begun: its prompts are answered"),
     "round.annotating": gettext_noop("A round's answers are judged"),
     "round.reward_model": gettext_noop("A round trains its reward model"),

@@ -13,7 +13,7 @@ from events.kinds import KINDS
 from events.models import Event
 from workspace.models import Project
 
-_BAD = ("failed", "user_error", "turned_off")
+_BAD = ("failed", "refused", "user_error", "turned_off")
 _GOOD = ("done", "frozen")
 
 
@@ -47,6 +47,8 @@ def _row(project: Project, event: Event, judgments: Mapping[int, Mapping[str, An
             url = reverse("annotation:judgment", args=[slug, row["task__batch_id"], data["judgment"]])
         case "run":
             about, url = data["title"], reverse("runs:run", args=[slug, data["run"]])
+        case "training":
+            about, url = data["title"], reverse("runs:list", args=[slug])
         case "round":
             about, url = (
                 gettext("Round %(data)s") % {"data": data["round"]},

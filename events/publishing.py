@@ -9,6 +9,9 @@ The worker publishes at each tick, and whoever reads the feed publishes first (s
 nothing waits for a worker.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import connection
 
 from annotation.models import Judgment
@@ -18,6 +21,11 @@ from workspace.database import write_transaction
 PUBLISHED_AT_ONCE = 1000
 PUBLISHED_BY_A_READER = 3000
 _LOCK = 7_294_113_508  # any number, for this alone
+
+
+def record_event(project_id: int, kind: str, data: Mapping[str, Any]) -> None:
+    """One that no trigger writes; call it inside the transaction of what happened."""
+    OutboxEntry.objects.create(kind=kind, project_id=project_id, data=dict(data))
 
 
 def publish_events(*, at_most: int | None = None) -> int:

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from policy_training.models import Policy, PolicyEvaluation
+from policy_training.models import ChainedTraining, Policy, PolicyEvaluation
 from workspace.admin import ReadOnlyAdmin
 
-admin.site.register([Policy, PolicyEvaluation], ReadOnlyAdmin)
+admin.site.register([ChainedTraining, Policy, PolicyEvaluation], ReadOnlyAdmin)

@@ -14,6 +14,7 @@ from learning.interface.vocabulary import PERSON
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.evaluation_presets import evaluation_config
 from policy_training.models import Policy
+from policy_training.policy_fields import PoliciesField, PolicyField, StartField, policies_of
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.supervised.options import language_model_config, sample_config, whole_sample_config
@@ -34,13 +35,6 @@ from workspace.naming import unique_name
 MAX_PROMPTS = 2**31 - 1
 
 
-class PolicyField(forms.ModelChoiceField):
-    def label_from_instance(self, obj: Policy) -> str:
-        return (
-            gettext("%(name)s (files missing)") % {"name": obj.name} if obj.artifact.is_missing else obj.name
-        )
-
-
 def language_model_presets() -> Mapping[str, PresetChoice]:
     comments = preset_comments(supervised_presets)
     return {
@@ -59,7 +53,7 @@ class LanguageModelForm(PresetForm):
     sections = sections_of(LanguageModelConfig)
 
     name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
-    start = PolicyField(
+    start = StartField(
         Policy.objects.none(),
         required=False,
         label=gettext_lazy("Start from"),
@@ -72,8 +66,8 @@ class LanguageModelForm(PresetForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         start = self.fields["start"]
-        assert isinstance(start, forms.ModelChoiceField)
-        start.queryset = policies_of(project)
+        assert isinstance(start, StartField)
+        start.offer(project)
         self.order_fields(["name", "start", "learn_from", "preset", "shown_preset", "processes"])
 
     def values_of(self, run: Run) -> dict[str, Any]:
@@ -195,14 +189,6 @@ class PretrainForm(LanguageModelForm):
 
     def asked(self) -> dict[str, Any]:
         return super().asked() | {"data": self.cleaned_data["learn_from"]}
-
-
-def policies_of(project: Project) -> Any:
-    return Policy.objects.filter(project=project).select_related("artifact").order_by("-pk")
-
-
-class PoliciesField(forms.ModelMultipleChoiceField):
-    label_from_instance = PolicyField.label_from_instance
 
 
 class SampleForm(PresetForm):

@@ -9,8 +9,8 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
-from policy_training.forms import PoliciesField, policies_of
 from policy_training.models import Policy
+from policy_training.policy_fields import PoliciesField, policies_of
 from policy_training.registry import require_unused_name
 from policy_training.rewards import numbers_in, weights_for
 from policy_training.run_kinds import MERGE

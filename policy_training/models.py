@@ -1,9 +1,11 @@
 """Policies: language models whose responses people compare, and their family tree."""
 
+from typing import Any, Self
+
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
-from django.utils.translation import gettext_lazy
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import PreferenceDataset, Source
 from policy_training.selection_rules import (
@@ -16,6 +18,7 @@ from policy_training.selection_rules import (
 from rewardmodel.models import RewardModel
 from runs.models import Artifact, Run
 from runs.serving.service import Service
+from runs.states import RunState
 from workspace.cards import MAX_LICENCE_CHARACTERS
 from workspace.models import Project
 
@@ -217,3 +220,142 @@ class SelectedPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy} pinned"
+
+
+class ChainedTrainingQuerySet(models.QuerySet["ChainedTraining"]):
+    def waiting(self) -> Self:
+        return self.filter(state=ChainedTraining.State.WAITING)
+
+    def due(self) -> Self:
+        """They wait, and what they start from is made."""
+        done = Q(after_run__state=RunState.DONE) | Q(after_training__run__state=RunState.DONE)
+        return self.waiting().filter(done)
+
+    def listed(self) -> Self:
+        """What a manager may have to do with: what waits, what was refused, and what was cancelled though others wait
+        for it.
+        """
+        state = ChainedTraining.State
+        waiting = ChainedTraining.objects.waiting().filter(after_training=OuterRef("pk"))
+        awaited = Q(state=state.CANCELLED) & Exists(waiting)
+        shown = self.filter(Q(state__in=(state.WAITING, state.REFUSED)) | awaited)
+        return shown.select_related("requested_by", "after_run", "after_training__run").order_by("pk")
+
+    def following(self, run: Run) -> Self:
+        """Those that start from the policy that this run makes."""
+        found = self.filter(Q(after_run=run) | Q(after_training__run=run))
+        return found.select_related("requested_by", "after_run", "after_training__run", "run").order_by("pk")
+
+
+class ChainedTraining(models.Model):
+    """A training that was asked for before the policy that it starts from was made: by a run (`after_run`), or by
+    another chained training (`after_training`), which may have no run yet. policy_training/chaining/ acts on it.
+    """
+
+    class Recipe(models.TextChoices):
+        SFT = "sft", gettext_lazy("Supervised fine-tuning")
+        PRETRAIN = "pretrain", gettext_lazy("Pretraining")
+        PPO = "ppo", "PPO"
+        POLICY_GRADIENT = "policy_gradient", gettext_lazy("Policy gradient")
+        BEST_OF_N = "best_of_n", gettext_lazy("Best-of-n")
+        DPO = "dpo", "DPO"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", gettext_lazy("Waiting")  # for what comes before; that may fail and be retried
+        QUEUED = "queued", gettext_lazy("Queued")  # as `run`; final
+        REFUSED = "refused", gettext_lazy("Refused")  # when it was to be queued; a manager may try it again
+        CANCELLED = "cancelled", gettext_lazy("Cancelled")  # by a manager, who may try it again
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="chained_trainings")
+    recipe = models.CharField(max_length=20, choices=Recipe.choices)
+    name = models.CharField(max_length=120, help_text="Of the new policy.")
+    title = models.CharField(max_length=200, help_text="As its run will have it.")
+    arguments: Any = models.JSONField(
+        help_text="Of the recipe's action, as policy_training/chaining/arguments.py."
+    )
+    after_run = models.ForeignKey(
+        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="chained_trainings"
+    )
+    after_training = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="followers"
+    )
+    state = models.CharField(max_length=12, choices=State.choices, default=State.WAITING)
+    error = models.CharField(max_length=1000, blank=True, help_text="Why it was refused, in one sentence.")
+    run = models.OneToOneField(
+        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="chained_training"
+    )
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ChainedTrainingQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["id"], condition=Q(state="waiting"), name="chained_trainings_waiting"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name"],
+                condition=Q(state="waiting"),
+                name="unique_name_of_waiting_trainings",
+            ),
+            models.CheckConstraint(
+                condition=Q(after_run__isnull=True) ^ Q(after_training__isnull=True),
+                name="chained_training_has_one_before_it",
+            ),
+            models.CheckConstraint(
+                condition=Q(after_training__isnull=True) | ~Q(after_training=F("id")),
+                name="chained_training_does_not_follow_itself",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="queued", run__isnull=False, error="")
+                | Q(state__in=["waiting", "cancelled"], run__isnull=True, error="")
+                | (Q(state="refused", run__isnull=True) & ~Q(error="")),
+                name="chained_training_state_says_what_became_of_it",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def awaited_run(self) -> Run | None:
+        """The run that makes what it starts from; None where that waits for a run itself."""
+        return self.after_run or (self.after_training.run if self.after_training else None)
+
+    @property
+    def can_cancel(self) -> bool:
+        return self.state in (self.State.WAITING, self.State.REFUSED)
+
+    @property
+    def can_retry(self) -> bool:
+        return self.state in (self.State.REFUSED, self.State.CANCELLED)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it will go on without anybody doing anything."""
+        run = self.awaited_run
+        return self.state == self.State.WAITING and run is not None and not run.has_ended_badly
+
+    @property
+    def situation(self) -> str:
+        """What it waits for or what became of it, in words."""
+        if self.state != self.State.WAITING:
+            return self.error or str(self.get_state_display())
+        run, before = self.awaited_run, self.after_training
+        if run is not None:
+            words = {"number": run.pk, "title": run.title}
+            if run.state == RunState.DONE:
+                return gettext("Run %(number)s is done: it is queued as soon as a worker looks.") % words
+            if run.state == RunState.CANCELLED:
+                return gettext("Run %(number)s was cancelled: retry that one, or cancel this one.") % words
+            if run.has_ended_badly:
+                return gettext("Run %(number)s failed: retry that one, or cancel this one.") % words
+            return gettext("Waits for run %(number)s: %(title)s") % words
+        assert before is not None
+        words = {"name": before.name}
+        if before.state == self.State.REFUSED:
+            return gettext("“%(name)s” was refused: try that one again, or cancel this one.") % words
+        if before.state == self.State.CANCELLED:
+            return gettext("“%(name)s” was cancelled: try that one again, or cancel this one.") % words
+        return gettext("Waits for “%(name)s”, which waits itself") % words

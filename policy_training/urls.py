@@ -2,6 +2,7 @@ from django.urls import path
 
 from policy_training import views
 from policy_training.benchmarks import views as benchmark_views
+from policy_training.chaining import views as chaining_views
 from policy_training.checkpoints import adopt_checkpoint
 from policy_training.comparing import views as comparing_views
 from policy_training.judging import views as judging_views
@@ -22,6 +23,8 @@ urlpatterns = [
     path("ppo/", views.ppo, name="ppo"),
     path("policy-gradient/", views.policy_gradient, name="policy_gradient"),
     path("best-of-n/", views.best_of_n, name="best_of_n"),
+    path("chained/<int:pk>/cancel/", chaining_views.cancel, name="cancel_chained"),
+    path("chained/<int:pk>/retry/", chaining_views.retry, name="retry_chained"),
     path("merge/", views.merge, name="merge"),
     path("evaluate/", views.evaluate, name="evaluate"),
     path("compare/", comparing_views.compare, name="compare"),

@@ -1,5 +1,7 @@
 """Policies: a list, and where each came from and what came of it."""
 
+from functools import partial
+
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -12,7 +14,7 @@ from annotation.rendering.markdown import render_markdown
 from policy_training import actions
 from policy_training.access import access_policy
 from policy_training.benchmarks.actions import latest_of
-from policy_training.dpo.actions import train_dpo
+from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.dpo.forms import TrainDPOForm, preview_dpo
 from policy_training.figures import evaluation_figures, policy_figures
 from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
@@ -22,7 +24,6 @@ from policy_training.merging import MergeForm, merge_policies, merged_from, prev
 from policy_training.models import Policy
 from policy_training.outgoing.model_card import card_text, line_of
 from policy_training.previews import preview_evaluation, preview_language_model, preview_sampling
-from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient, train_ppo
 from policy_training.rewarded.forms import (
     BestOfNForm,
     PolicyGradientForm,
@@ -113,7 +114,7 @@ def fine_tune(request: ProjectRequest) -> HttpResponse:
         request,
         FineTuneForm,
         template="policy_training/language_model_form.html",
-        start=actions.train_sft,
+        start=partial(start_or_chain, Recipe.SFT),
         preview=preview_language_model,
         context={
             "heading": gettext("Fine-tune a policy"),
@@ -133,7 +134,7 @@ def pretrain(request: ProjectRequest) -> HttpResponse:
         request,
         PretrainForm,
         template="policy_training/language_model_form.html",
-        start=actions.pretrain,
+        start=partial(start_or_chain, Recipe.PRETRAIN),
         preview=preview_language_model,
         context={
             "heading": gettext("Pretrain a policy"),
@@ -148,7 +149,11 @@ def pretrain(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def dpo(request: ProjectRequest) -> HttpResponse:
     return run_form_page(
-        request, TrainDPOForm, template="policy_training/dpo.html", start=train_dpo, preview=preview_dpo
+        request,
+        TrainDPOForm,
+        template="policy_training/dpo.html",
+        start=partial(start_or_chain, Recipe.DPO),
+        preview=preview_dpo,
     )
 
 
@@ -160,7 +165,7 @@ def ppo(request: ProjectRequest) -> HttpResponse:
         request,
         PPOForm,
         template="policy_training/rewarded_form.html",
-        start=train_ppo,
+        start=partial(start_or_chain, Recipe.PPO),
         preview=preview_rollouts,
         context={
             "heading": gettext("Train by PPO"),
@@ -182,7 +187,7 @@ def policy_gradient(request: ProjectRequest) -> HttpResponse:
         request,
         PolicyGradientForm,
         template="policy_training/rewarded_form.html",
-        start=train_policy_gradient,
+        start=partial(start_or_chain, Recipe.POLICY_GRADIENT),
         preview=preview_rollouts,
         context={
             "heading": gettext("Train by policy gradient"),
@@ -203,7 +208,7 @@ def best_of_n(request: ProjectRequest) -> HttpResponse:
         request,
         BestOfNForm,
         template="policy_training/rewarded_form.html",
-        start=train_best_of_n,
+        start=partial(start_or_chain, Recipe.BEST_OF_N),
         preview=preview_best_of_n,
         context={
             "heading": gettext("Fine-tune on the best of n"),

@@ -17,9 +17,11 @@ from annotation.queue.repeats import prepare_repeats
 from annotation.rendering import html_cache
 from events.actions import forget_old_deliveries
 from events.background import deliver_in_background
-from events.publishing import publish_events
+from events.publishing import publish_events, record_event
+from policy_training.chaining.actions import queue_due_trainings
 from policy_training.comparing.kind import COMPARE
 from policy_training.judging.kind import JUDGE
+from policy_training.models import ChainedTraining
 from policy_training.outgoing.views import PUSH as PUSH_POLICY
 from policy_training.run_kinds import KINDS as POLICY_KINDS
 from rewardmodel.outgoing import PUSH as PUSH_REWARD_MODEL
@@ -59,15 +61,23 @@ def housekeeping() -> None:
     refresh_statistics()
 
 
+def tell_of_refusal(training: ChainedTraining) -> None:
+    """A run that fails is an event by itself; this one has no run."""
+    names = ("recipe", "name", "title", "error")
+    data = {"training": training.pk} | {name: getattr(training, name) for name in names}
+    record_event(training.project_id, "training.refused", data)
+
+
 def periodic_tasks() -> bool:
-    """Sweep lapsed leases, advance rounds, start what is scheduled, measure what has grown, ask one more annotator
-    where they disagree, prepare tasks that come
-    again, tell of events, group prompts that wait, clear batches whose making was given up.
+    """Sweep lapsed leases, advance rounds, queue trainings whose start policy is made, start what is scheduled, measure
+    what has grown, ask one more annotator where they disagree, prepare tasks that come again, tell of events, group
+    prompts that wait, clear batches whose making was given up.
 
     True while something moved.
     """
     swept = sweep_expired_leases()
     moved = advance_rounds()
+    chained = queue_due_trainings(tell_of_refusal)
     # After the rounds: one that has just ended makes room for what waits for it.
     fired = fire_due_schedules()
     queued = queue_due_measurements()
@@ -78,4 +88,4 @@ def periodic_tasks() -> bool:
     grouped = group_waiting_prompts()
     clear_given_up()
     housekeeping()
-    return bool(swept or moved or fired or queued or asked or grouped)
+    return bool(swept or moved or chained or fired or queued or asked or grouped)

@@ -167,6 +167,11 @@ class Run(models.Model):
     def is_finished(self) -> bool:
         return self.state in FINISHED
 
+    @property
+    def has_ended_badly(self) -> bool:
+        """Without a result; a manager may retry it."""
+        return self.is_finished and self.state != RunState.DONE
+
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self, seconds: float) -> Self:

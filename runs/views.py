@@ -29,6 +29,7 @@ from workspace.roles import Capability
 
 PAGE_LENGTH = 40
 POLICY_TRAININGS = WITH_ROLLOUTS | {"policy.pretrain", "policy.sft", "policy.dpo", "policy.best_of_n"}
+MAKE_POLICIES = POLICY_TRAININGS | {"policy.merge", "policy.adopt", "policy.import"}
 WITH_CHECKPOINTS_TO_ADOPT = POLICY_TRAININGS | {"rewardmodel.train"}
 ROLE_LABELS = {
     "policy": gettext_lazy("Policy"),
@@ -53,12 +54,16 @@ def run_list(request: ProjectRequest) -> HttpResponse:
     state = state if state in STATE_FILTERS else "all"
     page = Paginator(_filtered_runs(project, state), PAGE_LENGTH).get_page(request.GET.get("page"))
     rows = [run_display(run) for run in page]
-    active = project.runs.active().exists()
+    chained = list(project.chained_trainings.listed())
+    active = project.runs.active().exists() or any(training.moves for training in chained)
     version = content_fingerprint(
-        [(row.run.pk, row.state, row.progress, row.run.error) for row in rows], active
+        [(row.run.pk, row.state, row.progress, row.run.error) for row in rows],
+        active,
+        [(training.pk, training.situation) for training in chained],
     )
     context = {
         "rows": rows,
+        "chained": chained,
         "page": page,
         "state": state,
         "choices": STATE_FILTERS.items(),
@@ -159,6 +164,7 @@ def _live_context(run: Run) -> dict[str, Any]:
     without_worker = needs_worker and not any(run.kind in worker.kinds for worker in _workers_alive())
     artifacts = list(run.artifacts.order_by("kind", "path"))
     judge = judge_figures(run)
+    followers = list(run.project.chained_trainings.following(run))
     # The seconds that merely pass are left out: they alone are no reason to send the page again.
     state = content_fingerprint(
         display.state,
@@ -169,6 +175,7 @@ def _live_context(run: Run) -> dict[str, Any]:
         without_worker,
         len(artifacts),
         judge,
+        [(training.pk, training.state, training.situation) for training in followers],
     )
     return {
         "run": run,
@@ -179,6 +186,8 @@ def _live_context(run: Run) -> dict[str, Any]:
         "has_curves": run_files.has_curves(run),
         "artifacts": artifacts,
         "judge": judge,
+        "followers": followers,
+        "makes_policy": run.kind in MAKE_POLICIES,
         "without_worker": without_worker,
         "version": f"{state}.{content_fingerprint(log)}.{content_fingerprint([str(s) for s in samples])}",
     }

@@ -5,6 +5,13 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from policy_training.api.chaining import (
+    WAITS,
+    OneChainedTrainingSerializer,
+    StartBody,
+    form_start,
+    started,
+)
 from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures
 from policy_training.api.reward_fields import (
     form_rewards,
@@ -14,7 +21,7 @@ from policy_training.api.reward_fields import (
     time_limits_field,
     weights_field,
 )
-from policy_training.rewarded.actions import train_best_of_n, train_policy_gradient, train_ppo
+from policy_training.chaining.actions import Recipe
 from policy_training.rewarded.forms import BestOfNForm, PolicyGradientForm, PPOForm
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
@@ -24,16 +31,15 @@ from runs.api.views import OneRunSerializer
 from runs.models import Run
 from workspace.api.base import ProjectApiView
 from workspace.api.fields import KEY
-from workspace.api.operations import operation
+from workspace.api.operations import Queued, operation
 from workspace.roles import Capability
 
 MAX_SAMPLERS = 9
 MAX_STORED_POLICIES = 100
 
 
-class RewardedBody(TrainedMixtureBody, RunBody):
+class RewardedBody(StartBody, TrainedMixtureBody, RunBody):
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
-    start = serializers.IntegerField(help_text="The policy to start from.", **KEY)
     reward_model = serializers.IntegerField(**KEY)
     further_reward_models = further_models_field()
     further_weights = weights_field()
@@ -47,11 +53,17 @@ class RewardedBody(TrainedMixtureBody, RunBody):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
         if ("prompt_set" in attrs) == ("trained_sets" in attrs):
             raise serializers.ValidationError(
                 {"prompt_set": ["Give it, or several sets in trained_sets, and not both."]}
             )
         return attrs
+
+
+def form_values(data: dict[str, Any]) -> dict[str, Any]:
+    """As the forms have them."""
+    return form_start(form_rewards(form_mixtures(data)))
 
 
 class RolloutBody(RewardedBody):
@@ -72,10 +84,17 @@ class PPOPresets(ProjectApiView):
 
 
 class TrainPPO(ProjectApiView):
-    @operation(Capability.MANAGE, body=PPOBody, answers=OneRunSerializer, creates=True)
-    def post(self, request: Request, data: dict[str, Any]) -> Run:
+    @operation(
+        Capability.MANAGE,
+        body=PPOBody,
+        answers=OneRunSerializer,
+        queues=OneChainedTrainingSerializer,
+        queues_note=WAITS,
+        creates=True,
+    )
+    def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue PPO outside a round."""
-        return train_ppo(**asked_by_program(self, PPOForm, form_rewards(form_mixtures(data))))
+        return started(Recipe.PPO, asked_by_program(self, PPOForm, form_values(data)))
 
 
 class PolicyGradientBody(RolloutBody):
@@ -90,12 +109,18 @@ class PolicyGradientPresets(ProjectApiView):
 
 
 class TrainPolicyGradient(ProjectApiView):
-    @operation(Capability.MANAGE, body=PolicyGradientBody, answers=OneRunSerializer, creates=True)
-    def post(self, request: Request, data: dict[str, Any]) -> Run:
+    @operation(
+        Capability.MANAGE,
+        body=PolicyGradientBody,
+        answers=OneRunSerializer,
+        queues=OneChainedTrainingSerializer,
+        queues_note=WAITS,
+        creates=True,
+    )
+    def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue REINFORCE, RLOO or GRPO."""
-        return train_policy_gradient(
-            **asked_by_program(self, PolicyGradientForm, form_rewards(form_mixtures(data)))
-        )
+        asked = asked_by_program(self, PolicyGradientForm, form_values(data))
+        return started(Recipe.POLICY_GRADIENT, asked)
 
 
 class BestOfNBody(RewardedBody):
@@ -126,7 +151,14 @@ class BestOfNPresets(ProjectApiView):
 
 
 class TrainBestOfN(ProjectApiView):
-    @operation(Capability.MANAGE, body=BestOfNBody, answers=OneRunSerializer, creates=True)
-    def post(self, request: Request, data: dict[str, Any]) -> Run:
+    @operation(
+        Capability.MANAGE,
+        body=BestOfNBody,
+        answers=OneRunSerializer,
+        queues=OneChainedTrainingSerializer,
+        queues_note=WAITS,
+        creates=True,
+    )
+    def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue fine-tuning on the answers that score best."""
-        return train_best_of_n(**asked_by_program(self, BestOfNForm, form_rewards(form_mixtures(data))))
+        return started(Recipe.BEST_OF_N, asked_by_program(self, BestOfNForm, form_values(data)))

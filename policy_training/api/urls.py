@@ -2,6 +2,7 @@ from django.urls import path
 
 from policy_training.api import (
     benchmarks,
+    chaining,
     checkpoints,
     comparing,
     dpo,
@@ -28,6 +29,10 @@ project_urlpatterns = [
     path("policy-trainings/policy-gradient/presets", rewarded.PolicyGradientPresets.as_view()),
     path("policy-trainings/best-of-n", rewarded.TrainBestOfN.as_view()),
     path("policy-trainings/best-of-n/presets", rewarded.BestOfNPresets.as_view()),
+    path("policy-trainings/chained", chaining.ChainedTrainings.as_view()),
+    path("policy-trainings/chained/<int:pk>", chaining.OneChainedTraining.as_view()),
+    path("policy-trainings/chained/<int:pk>/cancel", chaining.CancelChainedTraining.as_view()),
+    path("policy-trainings/chained/<int:pk>/retry", chaining.RetryChainedTraining.as_view()),
     path("policy-trainings/merge", merging.MergePolicies.as_view()),
     path("policies/sample", views.Sample.as_view()),
     path("policy-trainings/adopt", checkpoints.AdoptCheckpoint.as_view()),

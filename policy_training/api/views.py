@@ -10,6 +10,13 @@ from annotation.batches.exclusion import find_batches
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training import actions
 from policy_training.access import access_policy
+from policy_training.api.chaining import (
+    WAITS,
+    OneChainedTrainingSerializer,
+    StartBody,
+    form_start,
+    started,
+)
 from policy_training.api.reward_fields import (
     form_rewards,
     functions_field,
@@ -18,6 +25,7 @@ from policy_training.api.reward_fields import (
     time_limits_field,
     weights_field,
 )
+from policy_training.chaining.actions import Recipe
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.forms import EvaluatePolicyForm, FineTuneForm, PretrainForm, SampleForm
 from policy_training.imports.actions import queue_import
@@ -37,7 +45,7 @@ from runs.models import Run
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
 from workspace.api.fields import KEY, NATURAL, JsonValue
-from workspace.api.operations import operation
+from workspace.api.operations import Queued, operation
 from workspace.criteria import find_criterion
 from workspace.models import MAX_OVERLAP
 from workspace.roles import Capability
@@ -104,11 +112,15 @@ class OnePolicy(ProjectApiView):
         return describe_policy(actor=self.actor, policy=found, **data, shown=shown)
 
 
-class LanguageModelBody(RunBody):
+class LanguageModelBody(StartBody, RunBody):
+    start_is_needed = False
+
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
     preset = serializers.ChoiceField(sorted(LANGUAGE_MODEL_PRESETS), default="tiny")
     start = serializers.IntegerField(
-        required=False, help_text="The policy to start from; none: from scratch.", **KEY
+        required=False,
+        help_text="The policy to start from; none, and neither of the two: from scratch.",
+        **KEY,
     )
 
 
@@ -175,8 +187,15 @@ class LanguageModelPresets(ProjectApiView):
 
 
 class FineTune(ProjectApiView):
-    @operation(Capability.MANAGE, body=FineTuneBody, answers=OneRunSerializer, creates=True)
-    def post(self, request: Request, data: dict[str, Any]) -> Run:
+    @operation(
+        Capability.MANAGE,
+        body=FineTuneBody,
+        answers=OneRunSerializer,
+        queues=OneChainedTrainingSerializer,
+        queues_note=WAITS,
+        creates=True,
+    )
+    def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue fine-tuning on the project's demonstrations."""
         if "put_first_by" in data:
             data = data | {"put_first_by": find_criterion(self.project, data["put_first_by"]).pk}
@@ -184,14 +203,21 @@ class FineTune(ProjectApiView):
             data = data | {
                 "batches": [batch.pk for batch in find_batches(self.project, data["batches"]) or []]
             }
-        return actions.train_sft(**asked_by_program(self, FineTuneForm, data))
+        return started(Recipe.SFT, asked_by_program(self, FineTuneForm, form_start(data)))
 
 
 class Pretrain(ProjectApiView):
-    @operation(Capability.MANAGE, body=PretrainBody, answers=OneRunSerializer, creates=True)
-    def post(self, request: Request, data: dict[str, Any]) -> Run:
+    @operation(
+        Capability.MANAGE,
+        body=PretrainBody,
+        answers=OneRunSerializer,
+        queues=OneChainedTrainingSerializer,
+        queues_note=WAITS,
+        creates=True,
+    )
+    def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue training on every token of the project's texts, or of its demonstrations."""
-        return actions.pretrain(**asked_by_program(self, PretrainForm, data))
+        return started(Recipe.PRETRAIN, asked_by_program(self, PretrainForm, form_start(data)))
 
 
 class Sample(ProjectApiView):

@@ -13,8 +13,8 @@ from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from learning.interface.unread_options import OF_TRAINING
 from policy_training.benchmark_files import parse_tasks, summarize
-from policy_training.forms import PoliciesField, policies_of
 from policy_training.models import BenchmarkFile, Policy, PolicyBenchmark
+from policy_training.policy_fields import PoliciesField, policies_of
 from policy_training.run_kinds import BENCHMARK
 from policy_training.training.evaluation.config import BenchmarkConfig
 from policy_training.training.unread_options import BENCHMARK_RULES

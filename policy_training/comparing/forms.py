@@ -13,9 +13,10 @@ from learning.interface.unread_options import OF_TRAINING
 from policy_training.comparing.actions import comparison_config
 from policy_training.comparing.kind import COMPARE, learned_criteria
 from policy_training.evaluation_choices import evaluation_choices
-from policy_training.forms import MAX_PROMPTS, PolicyField, policies_of
+from policy_training.forms import MAX_PROMPTS
 from policy_training.judging.actions import FIXED_SERVER_OPTIONS
 from policy_training.models import Policy
+from policy_training.policy_fields import PolicyField, policies_of
 from policy_training.training.evaluation.config import ComparePoliciesConfig
 from rewardmodel.models import RewardModel
 from runs.models import Run

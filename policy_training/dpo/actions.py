@@ -55,11 +55,7 @@ def train_dpo(
     NoConsensus, NoJudgments, TooFewJudgments, BadRunConfig.
     """
     rated = rating_choice(ratings, points_per_grade)
-    # Before judgments are frozen for nothing.
-    try:
-        options = load_options(DPOConfig, config)
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error
+    options = _loaded(config)  # before judgments are frozen for nothing
     require_of_project(project, start, reference)
     require_unused_name(project, name)
     dataset, criteria = training_dataset(
@@ -104,3 +100,48 @@ def train_dpo(
         },
         processes=processes,
     )
+
+
+def with_frozen_judgments(
+    *,
+    actor: User,
+    project: Project,
+    config: Mapping[str, Any],
+    dataset: PreferenceDataset | None = None,
+    criteria: Sequence[Criterion] = (),
+    batches: Collection[Batch] | None = None,
+    annotator_kinds: Collection[str] = (PERSON,),
+    consensus: bool = False,
+    consensus_labels: bool = False,
+    annotator_weights: bool = False,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Arguments of train_dpo for later, from those of now: the judgments are those that are there now, in a dataset.
+    Raises as train_dpo does.
+    """
+    _loaded(config)
+    dataset, _ = training_dataset(
+        actor=actor,
+        project=project,
+        dataset=dataset,
+        criteria=criteria,
+        batches=batches,
+        annotator_kinds=annotator_kinds,
+        consensus=consensus,
+        consensus_labels=consensus_labels,
+        annotator_weights=annotator_weights,
+    )
+    return arguments | {
+        "config": config,
+        "dataset": dataset,
+        "consensus": consensus,
+        "annotator_weights": annotator_weights,
+    }
+
+
+def _loaded(config: Mapping[str, Any]) -> DPOConfig:
+    """Raises BadRunConfig."""
+    try:
+        return load_options(DPOConfig, config)
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error

@@ -4,7 +4,8 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
-from policy_training.supervised.options import find_policy, language_model_config
+from policy_training.management.starting import add_start_arguments, start_from_options
+from policy_training.supervised.options import language_model_config
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.models import Project
@@ -13,9 +14,7 @@ from workspace.models import Project
 def add_language_model_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", help="the new policy's name in the project")
     parser.add_argument("--preset", default="tiny", choices=sorted(LANGUAGE_MODEL_PRESETS))
-    parser.add_argument(
-        "--start", help="name of the policy to start from (default: a model from scratch, see --set)"
-    )
+    add_start_arguments(parser, required=False, note=" (default: a model from scratch, see --set)")
     add_execution_arguments(parser)
     parser.add_argument(
         "--set",
@@ -33,6 +32,6 @@ def language_model_options(project: Project, options: Mapping[str, Any]) -> dict
         "config": language_model_config(
             options["preset"], execution_assignments(options, "runtime") + options["set"]
         ),
-        "parent": find_policy(project, options["start"]) if options["start"] else None,
+        "parent": start_from_options(project, options),
         "processes": asked_processes(options),
     }

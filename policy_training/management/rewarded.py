@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from policy_training.management.starting import add_start_arguments, start_from_options
 from policy_training.mixtures.arguments import TRAINED, add_mixture_arguments, mixture_from_options
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
-from policy_training.supervised.options import find_policy
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -14,7 +14,7 @@ from workspace.models import Project
 
 def add_rewarded_arguments(parser: ArgumentParser, presets: Sequence[str]) -> None:
     parser.add_argument("name", help="the new policy's name in the project")
-    parser.add_argument("--start", required=True, help="name of the policy to start from")
+    add_start_arguments(parser)
     parser.add_argument("--reward-model", required=True, metavar="NAME")
     parser.add_argument("--prompt-set", metavar="NAME", help="or several by their shares, with --trained-set")
     add_mixture_arguments(parser, TRAINED)
@@ -48,7 +48,7 @@ def asked_rewarded(
     return {
         "project": project,
         "name": options["name"],
-        "start": find_policy(project, options["start"]),
+        "start": start_from_options(project, options),
         "reward_model": reward_model,
         "prompt_set": prompt_set,
         "mixture": mixture or None,

@@ -9,10 +9,10 @@ from django.db.models import Case, Exists, OuterRef, When
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Prompt, PromptSet, Response
-from policy_training.forms import PoliciesField, PolicyField, policies_of
 from policy_training.mixtures.drawing import held_out_of, training_prompts
 from policy_training.mixtures.fields import TrainedMixtureFields, mixture_of_run
 from policy_training.models import Policy
+from policy_training.policy_fields import PoliciesField, PolicyField, StartField, policies_of
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
 from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
@@ -56,7 +56,7 @@ class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
     """What all of them ask. Subclasses make a config of what was changed."""
 
     name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
-    start = PolicyField(Policy.objects.none(), label=gettext_lazy("Start from"), empty_label=None)
+    start = StartField(Policy.objects.none(), label=gettext_lazy("Start from"), empty_label=None)
     reward_model = forms.ModelChoiceField(
         RewardModel.objects.none(),
         empty_label=None,
@@ -77,10 +77,12 @@ class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
         super().__init__(data, project=project, **kwargs)
         for_policies = Case(When(purpose=PromptSet.Purpose.POLICY, then=0), default=1)
         self.choose_from(
-            start=policies_of(project),
             reward_model=project.reward_models.order_by("-pk"),
             prompt_set=project.prompt_sets.order_by(for_policies, "-pk"),
         )
+        start = self.fields["start"]
+        assert isinstance(start, StartField)
+        start.offer(project)
         self.offer_rewards(project)
 
     def choose_from(self, **choices: Any) -> None:

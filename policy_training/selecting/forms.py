@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy
 
-from policy_training.forms import PoliciesField
 from policy_training.models import Policy, PolicyComparison, PolicyEvaluation, PolicySelection
+from policy_training.policy_fields import PoliciesField
 from policy_training.selecting.queries import Group
 from workspace.forms import StyledFormMixin
 

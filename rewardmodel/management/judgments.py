@@ -9,7 +9,6 @@ from annotation.datasets.files import excluded_batches_note
 from annotation.datasets.names import find_dataset
 from annotation.models import PreferenceDataset
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
-from runs.models import Run
 from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -95,6 +94,6 @@ def asked_judgments(project: Project, options: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def excluded_note(run: Run) -> str:
-    """What the run's dataset leaves out, in a sentence; empty where nothing."""
-    return excluded_batches_note(PreferenceDataset.objects.get(pk=run.parameters["dataset"]))
+def excluded_note(parameters: Mapping[str, Any]) -> str:
+    """What the dataset of a run with these parameters leaves out, in a sentence; empty where nothing."""
+    return excluded_batches_note(PreferenceDataset.objects.get(pk=parameters["dataset"]))

@@ -19,11 +19,12 @@ def run_form_page(
     form_class: type[PresetForm],
     *,
     template: str,
-    start: Callable[..., Run | list[Run]],
+    start: Callable[..., Any],
     preview: Callable[[Any], Mapping[str, Any]],
     context: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
-    """`start` queues a run from what the form `asked`; `preview` says what one would read, from a form that is valid.
+    """`start` queues a run or several from what the form `asked`, or keeps it for later; `preview` says what a run
+    would read, from a form that is valid.
 
     The page's own scripts ask for its parts: `?part=options` for the values of another preset, `?part=preview`, which
     is sent by POST as well: all fields of a recipe are more than an address may hold.
@@ -50,10 +51,10 @@ def run_form_page(
                 if getattr(error, "code", "") == "name_taken":
                     form.add_error("name", gettext("Taken."))
             else:
-                if isinstance(started, list) and len(started) > 1:
-                    return redirect("runs:list", slug=project.slug)
-                run = started[0] if isinstance(started, list) else started
-                return redirect("runs:run", slug=project.slug, pk=run.pk)
+                only = started[0] if isinstance(started, list) and len(started) == 1 else started
+                if isinstance(only, Run):
+                    return redirect("runs:run", slug=project.slug, pk=only.pk)
+                return redirect("runs:list", slug=project.slug)
         return render(request, template, {"form": form, **shared}, status=422)
     asked = {name: value for name, value in request.GET.dict().items() if name != SHOWN}
     form = form_class(project=project, run=_example(request, form_class), initial=asked)

@@ -31,7 +31,7 @@ from annotation.writing.works import open_work
 from events.actions import create_webhook
 from events.models import Delivery
 from events.publishing import publish_events
-from policy_training.models import Policy, PolicyComparison, PolicyServing
+from policy_training.models import ChainedTraining, Policy, PolicyComparison, PolicyServing
 from policy_training.selecting.actions import pin_policy
 from rewardmodel.models import RewardModel, Serving
 from rounds.models import Round, ScheduleFiring
@@ -246,6 +246,13 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
     waiting = run()
     failed = run(state="failed", finished_at=now, error="The disk was full.")
     paused = run(state="paused", error="Alarm: look at it.")
+    chained, refused = [
+        ChainedTraining.objects.create(
+            project=project, after_run=waiting, recipe="ppo", name=f"later {n}", title="Later", arguments={},
+            state="refused" if error else "waiting", error=error, requested_by=manager,
+        )
+        for n, error in enumerate(("", "There are no prompts."))
+    ]  # fmt: skip
     best = paused.path / "checkpoints" / "step-000003.f1"
     best.mkdir(parents=True)
     (best / "complete.json").write_text(json.dumps({"step": 3, "score": 0.5}))
@@ -337,6 +344,8 @@ def _models_and_rounds(project, manager, criterion, prompt_set, source, dataset)
         "waiting_run": waiting.pk,
         "failed_run": failed.pk,
         "paused_run": paused.pk,
+        "chained": chained.pk,
+        "refused_training": refused.pk,
         "policy": base.pk,
         "served_policy": new.pk,
         "comparison": comparison.pk,

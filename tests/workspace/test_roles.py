@@ -144,7 +144,7 @@ PAGES = {
         *(f"policies:{name}" for name in ("describe", "archive", "push")),
         *(f"policies:{name}" for name in ("start_serving", "stop_serving", "playground")),
         *(f"policies:playground_{name}" for name in ("answers", "state", "stop")),
-        *(f"policies:{name}" for name in ("select", "pin", "unpin")),
+        *(f"policies:{name}" for name in ("select", "pin", "unpin", "cancel_chained", "retry_chained")),
         *(
             f"policies:{name}"
             for name in "fine_tune pretrain dpo ppo policy_gradient best_of_n merge sample import evaluate".split()

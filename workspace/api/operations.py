@@ -41,6 +41,7 @@ class Operation:
     body: type[BaseSerializer[Any]] | None = None
     query: type[Query] | None = None
     queues: type[BaseSerializer[Any]] | None = None  # of the run, where it returns Queued: answered 202
+    queues_note: str = "A worker does it: look at this run (`runs/ID`) until it has ended."
     status: int = 200
     creates: bool = False  # takes an Idempotency-Key
     keyed: bool = False  # takes an Idempotency-Key, which its action keeps itself
@@ -58,7 +59,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Queued:
-    """What a method returns whose work a worker does: the program looks at the run until it has ended."""
+    """What a method returns whose work is done later: the program looks at the run, or at what waits to be one."""
 
     run: Any
 

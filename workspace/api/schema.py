@@ -106,9 +106,7 @@ class OperationSchema(AutoSchema):
             answers = {what.status: OpenApiResponse(description="Done.")}
         if what.queues is not None:
             queued: Any = what.queues
-            answers[202, "application/json"] = OpenApiResponse(
-                queued, "A worker does it: look at this run (`runs/ID`) until it has ended."
-            )
+            answers[202, "application/json"] = OpenApiResponse(queued, what.queues_note)
         if what.immutable or (what.changeable is not None and self.method == "GET"):
             answers[304] = OpenApiResponse(description="Unchanged: the program has it.")
         for status in sorted(self._refusals()):

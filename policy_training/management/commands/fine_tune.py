@@ -7,8 +7,9 @@ from typing import Any
 
 from annotation.batches.exclusion import find_batches
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
-from policy_training.actions import pretrain, train_sft
+from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.management.language_models import add_language_model_arguments, language_model_options
+from policy_training.management.starting import what_was_started
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers
 from workspace.commands import ProjectCommand
@@ -94,16 +95,17 @@ class Command(ProjectCommand):
             ):
                 if value is not None:
                     raise ActionError(f"{name} is for fine-tuning: leave --pretrain out.", code="bad_option")
-            run = pretrain(**arguments, data="demonstrations")
+            started = start_or_chain(Recipe.PRETRAIN, **arguments, data="demonstrations")
         else:
-            run = train_sft(
+            started = start_or_chain(
+                Recipe.SFT,
                 **arguments,
                 rated=rated,
                 preferred=preferred,
                 batches=find_batches(project, options["batch"]),
                 annotator_kinds=options["annotator_kinds"],
             )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(what_was_started(started))
 
 
 def _rated(given: list[str] | None) -> RatedAnswers | None:

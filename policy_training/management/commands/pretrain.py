@@ -3,8 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from policy_training.actions import pretrain
+from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.management.language_models import add_language_model_arguments, language_model_options
+from policy_training.management.starting import what_was_started
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 
@@ -22,7 +23,6 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        run = pretrain(
-            actor=actor, project=project, data=options["data"], **language_model_options(project, options)
-        )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        asked = language_model_options(project, options)
+        started = start_or_chain(Recipe.PRETRAIN, actor=actor, project=project, data=options["data"], **asked)
+        self.stdout.write(what_was_started(started))

@@ -3,8 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
-from policy_training.rewarded.actions import best_of_n_config, train_best_of_n
+from policy_training.management.starting import what_was_started
+from policy_training.rewarded.actions import best_of_n_config
 from policy_training.supervised.options import find_policy
 from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
@@ -42,10 +44,11 @@ class Command(ProjectCommand):
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         samplers = [find_policy(project, name) for name in options["sampler"]]
         stored = sorted(find_policy(project, name).pk for name in options["stored_policy"])
-        run = train_best_of_n(
+        started = start_or_chain(
+            Recipe.BEST_OF_N,
             actor=actor,
             samplers=samplers,
             stored=StoredAnswers(policies=tuple(stored), others=options["stored_others"]),
             **asked_rewarded(project, options, best_of_n_config),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(what_was_started(started))

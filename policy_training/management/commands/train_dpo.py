@@ -3,11 +3,18 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from policy_training.dpo.actions import dpo_config, train_dpo
+from policy_training.chaining.actions import Recipe, start_or_chain
+from policy_training.dpo.actions import dpo_config
+from policy_training.management.starting import (
+    add_start_arguments,
+    start_from_options,
+    what_was_started,
+)
 from policy_training.supervised.options import find_policy
 from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.management.judgments import add_judgment_arguments, asked_judgments, excluded_note
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from runs.models import Run
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 
@@ -17,7 +24,7 @@ class Command(ProjectCommand):
 
     def add_command_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the new policy's name in the project")
-        parser.add_argument("--start", required=True, help="name of the policy to start from")
+        add_start_arguments(parser)
         parser.add_argument(
             "--reference", help="name of the policy to be held near (default: the one it starts from)"
         )
@@ -33,16 +40,17 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        run = train_dpo(
+        started = start_or_chain(
+            Recipe.DPO,
             actor=actor,
             project=project,
             name=options["name"],
-            start=find_policy(project, options["start"]),
+            start=start_from_options(project, options),
             reference=find_policy(project, options["reference"]) if options["reference"] else None,
             config=dpo_config(options["preset"], execution_assignments(options, "runtime") + options["set"]),
             processes=asked_processes(options),
             **asked_judgments(project, options),
         )
-        if note := excluded_note(run):
+        if note := excluded_note(started.parameters if isinstance(started, Run) else started.arguments):
             self.stdout.write(note)
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(what_was_started(started))

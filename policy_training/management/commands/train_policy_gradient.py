@@ -3,8 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
-from policy_training.rewarded.actions import policy_gradient_config, train_policy_gradient
+from policy_training.management.starting import what_was_started
+from policy_training.rewarded.actions import policy_gradient_config
 from policy_training.supervised.options import find_policy
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from workspace.commands import ProjectCommand
@@ -22,7 +24,10 @@ class Command(ProjectCommand):
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         reference = find_policy(project, options["reference"]) if options["reference"] else None
-        run = train_policy_gradient(
-            actor=actor, reference=reference, **asked_rewarded(project, options, policy_gradient_config)
+        started = start_or_chain(
+            Recipe.POLICY_GRADIENT,
+            actor=actor,
+            reference=reference,
+            **asked_rewarded(project, options, policy_gradient_config),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(what_was_started(started))

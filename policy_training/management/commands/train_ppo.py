@@ -3,8 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
-from policy_training.rewarded.actions import ppo_config, train_ppo
+from policy_training.management.starting import what_was_started
+from policy_training.rewarded.actions import ppo_config
 from policy_training.supervised.options import find_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
 from workspace.commands import ProjectCommand
@@ -24,5 +26,7 @@ class Command(ProjectCommand):
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         reference = find_policy(project, options["reference"]) if options["reference"] else None
-        run = train_ppo(actor=actor, reference=reference, **asked_rewarded(project, options, ppo_config))
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        started = start_or_chain(
+            Recipe.PPO, actor=actor, reference=reference, **asked_rewarded(project, options, ppo_config)
+        )
+        self.stdout.write(what_was_started(started))

@@ -40,7 +40,7 @@ class Command(ProjectCommand):
             processes=asked_processes(options),
             **asked_judgments(project, options),
         )
-        if note := excluded_note(run):
+        if note := excluded_note(run.parameters):
             self.stdout.write(note)
         self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` runs it.")
 

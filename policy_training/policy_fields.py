@@ -1,0 +1,64 @@
+"""Fields that ask for policies of a project; one that is being made may be named to start from."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.forms.models import ModelChoiceIterator
+from django.utils.translation import gettext
+
+from policy_training.coming_policies import Predecessor, coming_policies, find_predecessor
+from policy_training.models import Policy
+from workspace.errors import ActionError
+from workspace.models import Project
+
+
+class PolicyField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Policy) -> str:
+        return (
+            gettext("%(name)s (files missing)") % {"name": obj.name} if obj.artifact.is_missing else obj.name
+        )
+
+
+class PoliciesField(forms.ModelMultipleChoiceField):
+    label_from_instance = PolicyField.label_from_instance
+
+
+def policies_of(project: Project) -> Any:
+    return Policy.objects.filter(project=project).select_related("artifact").order_by("-pk")
+
+
+class _WithComing(ModelChoiceIterator):
+    def __iter__(self) -> Iterator[Any]:
+        yield from super().__iter__()
+        assert isinstance(self.field, StartField)
+        if coming := self.field.coming:
+            yield (gettext("Not made yet: queued as soon as it is there"), coming)
+
+
+class StartField(PolicyField):
+    """A policy, or the run or the chained training that will make it: `run-12`, `training-3`."""
+
+    iterator = _WithComing
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.project: Project | None = None
+        super().__init__(*args, **kwargs)
+
+    def offer(self, project: Project) -> None:
+        self.project = project
+        self.queryset = policies_of(project)
+
+    @property
+    def coming(self) -> list[tuple[str, str]]:
+        return coming_policies(self.project) if self.project else []
+
+    def to_python(self, value: Any) -> Policy | Predecessor | None:
+        found = re.fullmatch(r"(run|training)-([0-9]{1,18})", value) if isinstance(value, str) else None
+        if found is None or self.project is None:
+            return super().to_python(value)
+        try:
+            return find_predecessor(self.project, **{found[1]: int(found[2])})
+        except ActionError as error:
+            raise forms.ValidationError(error.message, code=error.code) from error

@@ -1,0 +1,207 @@
+"""What becomes of a training that waits: its start fails or is made; it is refused, cancelled, tried again."""
+
+import pytest
+from django.core.management import call_command
+from django.db import transaction
+from django.urls import reverse
+
+from events.models import OutboxEntry
+from policy_training.chaining.actions import (
+    cancel_chained,
+    queue_due_trainings,
+    queue_training,
+    retry_chained,
+)
+from policy_training.models import ChainedTraining
+from policy_training.registry import PolicyNameTaken
+from rounds.worker_tasks import tell_of_refusal
+from runs.actions import cancel_run, retry_run
+from runs.errors import IllegalTransition
+from runs.models import Run
+from tests.other_connection import in_another_connection, until_it_waits
+from tests.policy_training.chaining.conftest import make_policy
+from tests.policy_training.test_commands import refused
+from workspace.actions import create_project
+from workspace.errors import ActionError
+from workspace.models import AuditEvent
+
+pytestmark = [pytest.mark.db, pytest.mark.django_db]
+
+
+def test_a_start_that_fails_leaves_it_waiting_until_it_was_retried(first, ask_ppo, max_):
+    training = ask_ppo(first)
+    Run.objects.filter(pk=first.pk).update(state="failed", error="Full.", finished_at=first.created_at)
+
+    def seen():
+        return ChainedTraining.objects.get(pk=training.pk)
+
+    assert queue_due_trainings() == 0 and (seen().state, seen().moves) == ("waiting", False)
+    assert seen().situation == f"Run {first.pk} failed: retry that one, or cancel this one."
+    retry_run(actor=max_, run=first)
+    assert seen().moves and seen().situation.startswith(f"Waits for run {first.pk}: ")
+    cancel_run(actor=max_, run=first)
+    assert queue_due_trainings() == 0
+    assert seen().situation == f"Run {first.pk} was cancelled: retry that one, or cancel this one."
+    retry_run(actor=max_, run=first)
+    policy = make_policy(first)
+    assert queue_due_trainings() == 1 and queue_due_trainings() == 0
+    assert seen().run.parameters["parent"] == policy.pk
+    queued = AuditEvent.objects.filter(action="run.queue", target_id=str(seen().run_id))
+    assert queued.get().actor == max_
+
+
+def test_a_cancelled_one_is_not_trained_and_what_waits_for_it_says_so(first, ask_ppo, max_):
+    second = ask_ppo(first)
+    third = ask_ppo(second, "third")
+    for _ in range(2):
+        assert cancel_chained(actor=max_, training=second).state == "cancelled"
+    assert AuditEvent.objects.filter(action="training.cancel").count() == 1
+    third.refresh_from_db()
+    assert third.situation == "“second” was cancelled: try that one again, or cancel this one."
+    make_policy(first)
+    assert queue_due_trainings() == 0
+    second.refresh_from_db()
+    with pytest.raises(ActionError, match="does not wait any more"):
+        ask_ppo(second, "fourth")
+    ask_ppo(third, "second")  # the name is free again
+    with pytest.raises(PolicyNameTaken):
+        retry_chained(actor=max_, training=second)
+    cancel_chained(actor=max_, training=ChainedTraining.objects.latest("pk"))
+    retry_chained(actor=max_, training=second)
+    assert queue_due_trainings() == 1
+    second.refresh_from_db()
+    with pytest.raises(IllegalTransition, match=f"cancel run {second.run_id}"):
+        cancel_chained(actor=max_, training=second)
+    with pytest.raises(IllegalTransition, match="nothing to try again"):
+        retry_chained(actor=max_, training=second)
+
+
+def test_what_cannot_be_queued_is_refused_with_its_sentence_and_an_event_and_tried_again(
+    kitchen, first, ask_ppo, max_
+):
+    training = ask_ppo(first)
+    asked = kitchen.prompt_sets.get(name="asked")
+    prompts = list(asked.prompts.all())
+    asked.prompts.clear()
+    make_policy(first)
+    OutboxEntry.objects.all().delete()
+    assert queue_due_trainings(tell_of_refusal) == 1 and queue_due_trainings(tell_of_refusal) == 0
+    training.refresh_from_db()
+    assert training.state == "refused" and "is empty" in training.error and training.run is None
+    said = OutboxEntry.objects.get()
+    assert (said.kind, said.data["training"], said.data["error"]) == (
+        "training.refused",
+        training.pk,
+        training.error,
+    )
+    asked.prompts.set(prompts)
+    retry_chained(actor=max_, training=training)
+    assert queue_due_trainings(tell_of_refusal) == 1
+    training.refresh_from_db()
+    assert (training.state, training.error) == ("queued", "") and training.run.state == "queued"
+
+
+def test_a_row_that_was_removed_and_a_fault_of_the_program_are_sentences(
+    kitchen, first, ask_ppo, monkeypatch
+):
+    removed, faulty = ask_ppo(first), ask_ppo(first, "third")
+    ChainedTraining.objects.filter(pk=removed.pk).update(
+        arguments=removed.arguments | {"prompt_set": 999_999}
+    )
+    ChainedTraining.objects.filter(pk=faulty.pk).update(arguments=faulty.arguments | {"of_another": 1})
+    make_policy(first)
+    assert queue_due_trainings() == 2
+    removed.refresh_from_db()
+    faulty.refresh_from_db()
+    assert removed.error == (
+        "The prompt set 999999 that it was asked with was removed: ask for the training anew."
+    )
+    assert "fault of the program" in faulty.error and "of_another" in faulty.error
+    assert not Run.objects.filter(kind="policy.ppo").exists()
+
+
+def test_it_acts_for_who_asked_only_while_they_manage(kitchen, first, ask_ppo, max_):
+    training = ask_ppo(first)
+    make_policy(first)
+    kitchen.memberships.filter(user=max_).update(role="reviewer")
+    assert queue_due_trainings() == 1
+    training.refresh_from_db()
+    assert training.error.startswith("max, who asked for this training, is not a manager")
+
+
+def test_a_name_that_was_taken_meanwhile_gets_a_number(first, ask_ppo, max_, kitchen):
+    training = ask_ppo(first)
+    kitchen.policies.filter(pk=make_policy(first).pk).update(name="second")
+    assert queue_due_trainings() == 1
+    training.refresh_from_db()
+    assert training.run.parameters["name"] == "second (2)"
+
+
+def test_another_projects_run_is_none(first, ask_ppo, max_):
+    other = create_project(actor=max_, name="Attic")
+    theirs = Run.objects.create(project=other, kind="policy.sft", title="A", config={}, requested_by=max_)
+    with pytest.raises(ActionError, match="another project"):
+        ask_ppo(theirs)
+
+
+def test_the_command_lists_cancels_and_tries_again(first, ask_ppo, capsys):
+    training = ask_ppo(first)
+
+    def said(*options):
+        call_command("chained_trainings", "kitchen", *options)
+        return capsys.readouterr().out
+
+    line = f"{training.pk}: PPO: first to second (waiting). Waits for run {first.pk}: Fine-tune first"
+    assert said().strip() == line
+    assert said("--cancel", str(training.pk)).strip() == "No training waits for another."
+    assert said("--retry", str(training.pk)).strip() == line
+    assert "no chained training 99" in refused("chained_trainings", "kitchen", "--cancel", "99")
+
+
+def test_the_buttons_and_operations_of_one_that_waits(client, first, ask_ppo, max_, ruth):
+    training = ask_ppo(first)
+    client.force_login(max_)
+    address = reverse("policies:cancel_chained", args=["kitchen", training.pk])
+    assert address in client.get(reverse("runs:list", args=["kitchen"])).content.decode()
+    client.post(address)
+    training.refresh_from_db()
+    assert training.state == "cancelled"
+    client.post(reverse("policies:retry_chained", args=["kitchen", training.pk]))
+    api = f"/api/v1/projects/kitchen/policy-trainings/chained/{training.pk}"
+    assert client.get(api).json()["state"] == "waiting"
+    assert client.post(f"{api}/cancel").json()["state"] == "cancelled"
+    assert client.post(f"{api}/retry").json()["situation"].startswith("Waits for run")
+    rows = client.get(f"{api.rpartition('/')[0]}?state=waiting").json()["results"]
+    assert [row["name"] for row in rows] == ["second"]
+    client.force_login(ruth)  # reviews: sees it, and no button
+    page = client.get(reverse("runs:list", args=["kitchen"])).content.decode()
+    assert "PPO: first to second" in page and address not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_queue_it_once(first, ask_ppo):
+    training = ask_ppo(first)
+    make_policy(first)
+    with transaction.atomic():
+        assert queue_due_trainings() == 1  # the first worker, which has not committed yet
+        thread, found = in_another_connection(lambda: queue_training(training.pk, tell_of_refusal))
+        until_it_waits(thread)
+    thread.join()
+    training.refresh_from_db()
+    assert found == [False] and Run.objects.filter(kind="policy.ppo").get() == training.run
+
+
+def test_a_worker_that_is_killed_in_it_has_done_nothing(first, ask_ppo, monkeypatch):
+    training = ask_ppo(first)
+    make_policy(first)
+
+    def killed(self, **fields):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainedTraining, "save", killed)
+        with pytest.raises(KeyboardInterrupt), transaction.atomic():
+            queue_due_trainings()
+    training.refresh_from_db()
+    assert training.state == "waiting" and not Run.objects.filter(kind="policy.ppo").exists()
+    assert queue_due_trainings() == 1 and Run.objects.filter(kind="policy.ppo").count() == 1
