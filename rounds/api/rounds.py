@@ -261,7 +261,8 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
                 said = str(error).partition(": ")[2]
                 raise ValidationError({asked: [f"{option.removeprefix(prefix)}: {said}"]}) from error
         raise
-    plan = with_steps(plan, steps_of(view.project, given_steps, plan.policy))
+    chosen = form.chosen_rewards()
+    plan = with_steps(plan, steps_of(view.project, given_steps, plan.policy, chosen), chosen)
     if asked_of_policy and not plan.uses_policy:
         raise ValidationError({"steps": ["None of them is PPO as policy_options and ppo_preset have it."]})
     return {

@@ -246,3 +246,66 @@ def test_the_form_and_the_api_turn_the_whitening_of_a_preset_off(client, asked, 
     answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert Round.objects.latest("pk").plan["policy"]["rewards"]["whiten"] is False
+
+
+@pytest.mark.sqlite_only
+def test_a_chosen_whitening_that_no_step_reads_is_refused(client, asked, max_):
+    client.force_login(max_)
+    step = {"steps": "1", "step_1.recipe": "dpo", "step_1.preset": "tiny"}
+    answer = client.post(
+        reverse("rounds:start", args=["kitchen"]), asked | step | {"whiten_rewards": "false"}
+    )
+    assert answer.status_code == 422 and "None of the steps learns from rewards" in answer.content.decode()
+    assert client.post(reverse("rounds:start", args=["kitchen"]), asked | step).status_code == 302
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(("preset", "step_preset"), [("tiny", "llama2"), ("llama2", "tiny")])
+@pytest.mark.parametrize("chosen", [None, True, False])
+def test_a_step_by_another_preset_whitens_as_was_chosen_for_the_round(
+    client, asked, criterion, max_, preset, step_preset, chosen
+):
+    """Llama 2's preset whitens, tiny does not: unless somebody says so of the round, a step does as its own has it."""
+    whitens = (step_preset == "llama2") if chosen is None else chosen
+    normalizes = step_preset == "tiny" and not whitens  # whitening takes the place of the moments
+    client.force_login(max_)
+    presets = {"preset": "tiny", "ppo_preset": preset}
+    first, last = {"recipe": "ppo", "preset": step_preset}, {"recipe": "ppo"}
+
+    def of_first_step() -> tuple[bool, bool]:
+        round_ = Round.objects.latest("pk")
+        config = load_plan(round_.plan).steps[0].ppo
+        round_.delete()
+        return config.rewards.whiten, config.reward.normalize
+
+    said = {} if chosen is None else {"whiten_rewards": str(chosen).lower()}
+    steps = {
+        f"step_{n}.{name}": value for n, step in enumerate((first, last), 1) for name, value in step.items()
+    }
+    answer = client.post(
+        reverse("rounds:start", args=["kitchen"]), asked | presets | said | steps | {"steps": "2"}
+    )
+    assert answer.status_code == 302, answer.context["form"].errors
+    assert of_first_step() == (whitens, normalizes)
+
+    command = [
+        "start_round",
+        "kitchen",
+        "--ppo-preset",
+        preset,
+        "--step",
+        f"ppo:{step_preset}",
+        "--step",
+        "ppo",
+    ]
+    if chosen is not None:
+        command += ["--set", f"policy.rewards.whiten={str(chosen).lower()}"]
+        command += ["policy.reward.normalize=false"] if chosen and preset == "tiny" else []
+    call_command(*command, stdout=StringIO())
+    assert of_first_step() == (whitens, normalizes)
+
+    body = asked | presets | {"criterion": criterion.name, "steps": [first, last]}
+    body |= {} if chosen is None else {"whiten_rewards": chosen}
+    answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    assert of_first_step() == (whitens, normalizes)
