@@ -14,6 +14,7 @@ from annotation.batches.progress import batch_progress
 from learning.interface.options import UserError
 from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures, shares_field
 from policy_training.api.reward_fields import (
+    batches_field,
     form_rewards,
     functions_field,
     further_criteria_field,
@@ -145,8 +146,10 @@ class RoundValues(TrainedMixtureBody):
     reference = serializers.ChoiceField(["start_policy", FIRST_POLICY], required=False)
     further_reward_models = further_models_field()
     further_weights = weights_field()
+    further_batches = batches_field()
     further_criteria = further_criteria_field()
     criterion_weights = weights_field()
+    criterion_batches = batches_field()
     reward_functions = functions_field()
     function_weights = weights_field()
     function_time_limits = time_limits_field()

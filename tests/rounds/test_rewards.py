@@ -65,6 +65,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     sent = asked | {
         "further_reward_models": [safety.pk, other.pk],
         "further_weights": "2, -0.5",  # newest first, as the list is
+        "further_batches": "; max_response_tokens=77",
         "reward_functions": [LENGTH_PENALTY],
         "function_weights": "0.25",
         "function_time_limits": "7.5",
@@ -81,6 +82,8 @@ def test_form_command_and_api_ask_for_the_same_rewards(
         ("other", 2.0),
         ("Safety, round 1", -0.5),
     ]
+    first, last = rewards["models"]
+    assert first["batch"] is None and last["batch"]["max_response_tokens"] == 77
     assert rewards["functions"] == [{"function": LENGTH_PENALTY, "weight": 0.25, "time_limit_seconds": 7.5}]
     # Whitening a step takes the place of the running moments.
     assert by_form.plan["policy"]["reward"]["normalize"] is False
@@ -91,6 +94,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     by_form.delete()
     call_command(
         "start_round", "kitchen", "--further-reward-model", "other=2", "--further-reward-model", "Safety, round 1=-0.5",
+        "--further-reward-model-batch", "Safety, round 1", "max_response_tokens=77",
         "--reward-function", "length_penalty=0.25:7.5", "--set", "policy.rewards.weight=1.5",
         "policy.rewards.normalize_models=true", "policy.rewards.whiten=true", "policy.reward.normalize=false",
         stdout=StringIO(),
@@ -108,6 +112,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
             "prompt_set": prompt_set.pk,
             "further_reward_models": [safety.pk, other.pk],
             "further_weights": [-0.5, 2],  # in the order given
+            "further_batches": [{"max_response_tokens": 77}, None],
             "reward_functions": [LENGTH_PENALTY],
             "function_weights": [0.25],
             "function_time_limits": [7.5],
@@ -126,6 +131,8 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     [
         ({"further_weights": "much"}, "Write numbers with spaces between them"),
         ({"further_weights": "1 2"}, "There are 1 further reward models and 2 weights"),
+        ({"further_batches": "; layout=padded"}, "There are 1 further reward models and lengths for 2"),
+        ({"further_batches": "max_prompt_tokens=many"}, "expected a whole number, found &#x27;many&#x27;"),
         ({"reward_combination": "safety_gate", "further_reward_models": []}, "takes one further model"),
         ({"reward_functions": ["os.system"]}, "Select a valid choice"),
         ({"function_time_limits": "soon"}, "Write numbers with spaces between them"),
