@@ -203,7 +203,7 @@ class StepForm(StyledFormMixin, forms.Form):
             shown.append({"section": section, "rows": rows, "n_given": given, "is_open": is_open})
         return shown
 
-    def step(self, policy: PPOConfig, chosen: Collection[str]) -> PolicyStep:
+    def step(self, policy: PPOConfig, chosen: Collection[str] = ()) -> PolicyStep:
         """`policy`: of the plan; `chosen`: as build_step has it. What does not fit is said at its field too.
 
         Raises UserError, ActionError.

@@ -66,7 +66,7 @@ class StepValues(Body):
 
 
 def steps_of(
-    project: Project, given: list[dict[str, Any]], policy: PPOConfig, chosen: Collection[str]
+    project: Project, given: list[dict[str, Any]], policy: PPOConfig, chosen: Collection[str] = ()
 ) -> list[PolicyStep]:
     """`policy`: of the plan; `chosen`: as build_step has it.
 

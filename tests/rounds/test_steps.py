@@ -337,7 +337,7 @@ def test_form_command_and_api_have_a_step_pretrain_on_whole_demonstrations(
     data = {"step_1.recipe": "pretrain", "step_1.preset": "tiny", "step_1.learn_from": "demonstrations"}
     form = StepForm(data, project=project, number=1, recipe="pretrain")
     assert form.is_valid(), form.errors
-    assert form.step(plan.policy, ()) == pretraining.steps[0]
+    assert form.step(plan.policy) == pretraining.steps[0]
     # Steps that were stored before there was a choice learn texts.
     stored = {**by_command.plan["steps"][0]}
     del stored["learn_from"]
