@@ -15,7 +15,7 @@ from policy_training.evaluation_choices import evaluation_choices
 from policy_training.evaluation_presets import evaluation_config
 from policy_training.models import Policy
 from policy_training.policy_fields import PoliciesField, PolicyField, StartField, policies_of
-from policy_training.rewards import RewardPartsFields, parts_of_run
+from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.supervised.options import language_model_config, sample_config, whole_sample_config
 from policy_training.supervised.preferred_answers import PreferredAnswers

@@ -12,7 +12,7 @@ from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.models import Policy
 from policy_training.policy_fields import PoliciesField, policies_of
 from policy_training.registry import require_unused_name
-from policy_training.rewards import numbers_in, weights_for
+from policy_training.reward_fields import numbers_in, weights_for
 from policy_training.run_kinds import MERGE
 from policy_training.training.weights.config import MergeConfig, MergedModel
 from runs.actions import queue_run

@@ -123,9 +123,11 @@ class PolicyServing(Service):
 
     policy = models.OneToOneField(Policy, on_delete=models.CASCADE, related_name="serving")
     n_tokens = models.PositiveBigIntegerField(default=0)
-    # Of its server, from the next start on; null: what the model's context allows (serving/lengths.py).
+    # Of its server, from the next start on; null: what the model's context allows, or is usual (serving/limits.py).
     max_prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
     max_response_tokens = models.PositiveIntegerField(null=True, blank=True)
+    max_waiting_requests = models.PositiveIntegerField(null=True, blank=True)
+    abandoned_after_seconds = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta(Service.Meta):
         abstract = False
@@ -134,6 +136,10 @@ class PolicyServing(Service):
             models.CheckConstraint(
                 condition=~Q(max_prompt_tokens=0) & ~Q(max_response_tokens=0),
                 name="policyserving_lengths_are_positive",
+            ),
+            models.CheckConstraint(
+                condition=~Q(max_waiting_requests=0) & ~Q(abandoned_after_seconds=0),
+                name="policyserving_limits_are_positive",
             ),
         ]
 

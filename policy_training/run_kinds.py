@@ -129,11 +129,14 @@ def _best_of_n_inputs(run: Run) -> Mapping[str, Any]:
     return inputs
 
 
-def _ppo_inputs(run: Run) -> Mapping[str, Any]:
+def _mixed_rollout_inputs(run: Run) -> Mapping[str, Any]:
+    """With what the ptx loss is computed on. Runs of policy gradients that were queued before they had one say nothing
+    of it.
+    """
     inputs = dict(_rollout_inputs(run))
     if run.parameters.get("with_texts"):
         inputs |= _texts(run)
-    if run.parameters["with_demonstrations"]:
+    if run.parameters.get("with_demonstrations"):
         inputs |= _demonstrations(run)
     return inputs
 
@@ -270,7 +273,7 @@ PPO = RunKind(
     name="policy.ppo",
     label=gettext_noop("PPO"),
     command="policy_training.training.ppo.recipe",
-    build_inputs=_ppo_inputs,
+    build_inputs=_mixed_rollout_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"), Output(kind="critic", path="critic")),
     options=PPOConfig,
@@ -289,7 +292,7 @@ POLICY_GRADIENT = RunKind(
     name="policy.gradient",
     label=gettext_noop("Policy gradient"),
     command="policy_training.training.policy_gradient.recipe",
-    build_inputs=_rollout_inputs,
+    build_inputs=_mixed_rollout_inputs,
     save_result=_save_policy,
     outputs=(Output(kind="policy", path="model"),),
     options=PolicyGradientConfig,

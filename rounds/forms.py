@@ -21,7 +21,13 @@ from rounds import plan_options, ppo_options
 from rounds.learned_fields import LearnedFields
 from rounds.lengths import fit_plan, shortest_reader
 from rounds.mixture_fields import MixtureFields
-from rounds.plan_changes import override_plan, with_ppo_preset, with_reward_model_preset, with_steps
+from rounds.plan_changes import (
+    chosen_rewards,
+    override_plan,
+    with_ppo_preset,
+    with_reward_model_preset,
+    with_steps,
+)
 from rounds.plans import (
     HUMAN_REFERENCE,
     LAST,
@@ -333,12 +339,16 @@ class StartRoundForm(
         given = ppo_options.assignments(values)
         others = ppo_options.assignments(values, plan_options.OPTIONS, "")
         plan = with_assignments(plan, [*given, *others]) if given or others else plan
-        plan = with_steps(plan, self.step_forms.steps(plan.policy))
+        chosen = self.chosen_rewards()
+        plan = with_steps(plan, self.step_forms.steps(plan.policy, chosen), chosen)
         if not plan.uses_policy and (ppo_options.are_of_ppo(given) or values["ppo_preset"]):
             raise UserError(
                 gettext("None of the steps is PPO as the round has it: leave PPO's options and preset empty.")
             )
         return plan
+
+    def chosen_rewards(self) -> frozenset[str]:
+        return chosen_rewards(self.rewards(), ppo_options.assignments(self.cleaned_data))
 
     def refuse(self, error: ActionError | UserError) -> None:
         """Shows what starting said, at the fields too that it is about."""

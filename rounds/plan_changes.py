@@ -1,6 +1,6 @@
 """A plan with some values changed, as the form, the command and the API ask for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from rounds.steps import (
     with_rewards,
     with_runtime,
 )
+from workspace.config_overrides import apply_overrides
 
 
 def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
@@ -34,6 +35,14 @@ def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
     return replace(
         plan, policy=with_reward_sources(plan.policy, options), steps=with_rewards(plan.steps, rewards)
     )
+
+
+def chosen_rewards(rewards: Mapping[str, Any], assignments: Sequence[str] = ()) -> frozenset[str]:
+    """Names of RewardSourcesOptions that were set for the whole plan, be it to what its preset has: by `rewards` of
+    override_plan, or by `policy.rewards.path=value` of with_assignments, which has checked the assignments.
+    """
+    assigned = apply_overrides({}, assignments).get("policy", {}).get("rewards", {})
+    return frozenset((*rewards, *assigned))
 
 
 def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:
@@ -56,14 +65,17 @@ def with_reward_model_preset(plan: RoundPlan, name: str) -> RoundPlan:
     return replace(plan, reward_model=replace(reward_model, batch=replace(reward_model.batch, **lengths)))
 
 
-def with_steps(plan: RoundPlan, steps: Sequence[PolicyStep]) -> RoundPlan:
+def with_steps(plan: RoundPlan, steps: Sequence[PolicyStep], chosen: Collection[str] = ()) -> RoundPlan:
     """The plan with its policy trained by these; none: by PPO alone. Raises UserError, also for rewards that none of
-    the steps reads.
+    the steps reads. `chosen`: see chosen_rewards.
     """
     usual = PPO_PRESETS[plan.policy.preset].rewards if plan.policy.preset else RewardSourcesOptions()
-    if steps and plan.policy.rewards != usual and not any(RECIPES[step.recipe].has_reward for step in steps):
+    asked = bool(chosen) or plan.policy.rewards != usual
+    if steps and asked and not any(RECIPES[step.recipe].has_reward for step in steps):
         raise UserError(
-            gettext("None of the steps learns from rewards: leave reward models, functions and a judge out.")
+            gettext(
+                "None of the steps learns from rewards: leave reward models, functions, a judge and their options out."
+            )
         )
     try:
         return replace(plan, steps=tuple(steps))

@@ -5,7 +5,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
-from policy_training.rewards import COMBINATIONS, RewardPartsFields
+from policy_training.reward_fields import RewardPartsFields
+from policy_training.rewards import COMBINATIONS
 from policy_training.training.reward_config import RewardSourcesOptions
 
 CHOICES = ("further_reward_models", "further_criteria", "reward_functions")

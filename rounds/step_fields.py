@@ -5,7 +5,7 @@ was typed, and nothing of it is checked yet.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -203,8 +203,11 @@ class StepForm(StyledFormMixin, forms.Form):
             shown.append({"section": section, "rows": rows, "n_given": given, "is_open": is_open})
         return shown
 
-    def step(self, policy: PPOConfig) -> PolicyStep:
-        """`policy`: of the plan. What does not fit is said at its field too. Raises UserError, ActionError."""
+    def step(self, policy: PPOConfig, chosen: Collection[str] = ()) -> PolicyStep:
+        """`policy`: of the plan; `chosen`: as build_step has it. What does not fit is said at its field too.
+
+        Raises UserError, ActionError.
+        """
         values = self.cleaned_data
         asked: dict[str, Any] = {
             name: values[name]
@@ -232,6 +235,7 @@ class StepForm(StyledFormMixin, forms.Form):
                 assignments=ppo_options.assignments(values, self.options, ""),
                 values=asked,
                 policy=policy,
+                chosen=chosen,
             )
         except (UserError, ActionError) as error:
             path = path_in(str(error), self.options) or refused_option(str(error))
@@ -284,8 +288,8 @@ class StepForms:
     def is_valid(self) -> bool:
         return not [form for form in self.forms if not form.is_valid()]  # all say what is wrong
 
-    def steps(self, policy: PPOConfig) -> list[PolicyStep]:
-        return [form.step(policy) for form in self.forms]
+    def steps(self, policy: PPOConfig, chosen: Collection[str]) -> list[PolicyStep]:
+        return [form.step(policy, chosen) for form in self.forms]
 
 
 def _count(data: Mapping[str, Any]) -> int:

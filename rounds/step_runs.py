@@ -34,7 +34,7 @@ from rounds.mixed_prompts import training_arguments
 from rounds.models import Round
 from rounds.plans import RoundPlan
 from rounds.starting_models import named_policy, reference_policy
-from rounds.steps import RECIPES, PolicyStep, Recipe
+from rounds.steps import RECIPES, PolicyStep, Recipe, changed
 from rounds.training_batches import training_batches
 from runs.models import Run
 from workspace.errors import ActionError
@@ -214,25 +214,29 @@ def with_available_ptx(project: Project, plan: RoundPlan) -> RoundPlan:
     Raises RoundRefused.
     """
 
-    def allowed(config: PPOConfig) -> PPOConfig:
-        return replace(config, algorithm=available_ptx(project, config.algorithm))
+    def allowed(config: Any) -> Any:
+        if not isinstance(config, PPOConfig | PolicyGradientConfig):
+            return config
+        algorithm: Any = available_ptx(project, config.algorithm)
+        return replace(config, algorithm=algorithm)
 
     try:
-        if any(step.recipe == "ppo" and step.ppo is None for step in plan.policy_steps):
+        if plan.uses_policy:
             plan = replace(plan, policy=allowed(plan.policy))
-        steps = tuple(replace(step, ppo=allowed(step.ppo)) if step.ppo else step for step in plan.steps)
+        steps = changed(plan.steps, allowed)
     except ActionError as error:
         raise RoundRefused(error.message, code=error.code) from error
     return replace(plan, steps=steps)
 
 
-def ppo_configs(plan: RoundPlan) -> list[PPOConfig]:
-    return [config for step in plan.policy_steps if isinstance(config := plan.config_of(step), PPOConfig)]
-
-
 def describe_mixed_in(plan: RoundPlan) -> str:
-    """What PPO learns from beside its rollouts, a sentence for each different one."""
-    words = (describe_ptx(config.algorithm) for config in ppo_configs(plan))
+    """What the steps learn from beside their rollouts, a sentence for each different one."""
+    configs = (plan.config_of(step) for step in plan.policy_steps)
+    words = (
+        describe_ptx(config.algorithm)
+        for config in configs
+        if isinstance(config, PPOConfig | PolicyGradientConfig)
+    )
     return " ".join(dict.fromkeys(filter(None, words)))
 
 

@@ -4,7 +4,7 @@ Sources of the practice: chains of supervised fine-tuning, rejection sampling an
 walkthrough).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
 
@@ -233,12 +233,13 @@ def build_step(
     assignments: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
     policy: PPOConfig,
+    chosen: Collection[str] = (),
 ) -> PolicyStep:
     """A step by a preset of its recipe ("": the usual one), as the form, the command and the API have it.
 
     `assignments`: `dotted.path=value` of the recipe's options. `values`: what STEP_FIELDS names, as JSON has it.
     `policy`: the plan's, whose machine, lengths and rewards the step has but for the assignments; PPO without a preset
-    is it, but for the assignments. Raises UserError, ActionError.
+    is it, but for the assignments. `chosen`: see rewards_beside. Raises UserError, ActionError.
     """
     if recipe not in get_args(Recipe):
         raise UserError(f"There is no recipe “{recipe}”: use one of {', '.join(get_args(Recipe))}.")
@@ -249,7 +250,7 @@ def build_step(
         if recipe != "ppo" or preset:
             config = known.preset(preset or known.default_preset, policy.runtime)
             if known.has_reward:
-                config = with_reward_sources(config, rewards_beside(config.rewards, policy))
+                config = with_reward_sources(config, rewards_beside(config.rewards, policy, chosen))
         lengths = {name: getattr(policy.batch, name) for name in LENGTHS}
         config = replace(config, batch=replace(config.batch, **lengths))
         if own := [words for words in assignments if words.partition("=")[0] in _PATHS_OF_LENGTHS]:
@@ -264,10 +265,10 @@ def build_step(
     return load_options(PolicyStep, mapping, where=f"step {recipe}")
 
 
-def step_from_words(words: Sequence[str], *, policy: PPOConfig) -> PolicyStep:
+def step_from_words(words: Sequence[str], *, policy: PPOConfig, chosen: Collection[str] = ()) -> PolicyStep:
     """RECIPE[:PRESET] KEY=VALUE …, as after `--step`: keys of STEP_FIELDS or paths of the recipe's options.
 
-    `policy`: see build_step. Raises UserError, ActionError.
+    `policy`, `chosen`: see build_step. Raises UserError, ActionError.
     """
     recipe, _, preset = words[0].partition(":")
     of_step = [word for word in words[1:] if word.partition("=")[0] in STEP_FIELDS]
@@ -280,6 +281,7 @@ def step_from_words(words: Sequence[str], *, policy: PPOConfig) -> PolicyStep:
         assignments=[word for word in words[1:] if word not in of_step],
         values=values,
         policy=policy,
+        chosen=chosen,
     )
 
 
@@ -312,12 +314,19 @@ def with_rewards(steps: Sequence[PolicyStep], rewards: Mapping[str, Any]) -> tup
     return changed(steps, change)
 
 
-def rewards_beside(own: RewardSourcesOptions, policy: PPOConfig) -> RewardSourcesOptions:
+def rewards_beside(
+    own: RewardSourcesOptions, policy: PPOConfig, chosen: Collection[str] = ()
+) -> RewardSourcesOptions:
     """The rewards of the plan's `policy` for a recipe whose preset has `own`: all of them but for the whitening, which
     is part of how a preset makes a reward of a score, unless the plan has another than its preset.
+
+    `chosen`: names of RewardSourcesOptions that somebody set for the whole plan, see plan_changes.chosen_rewards. They
+    are the plan's, and those of its preset where they have the same value.
     """
     preset = PPO_PRESETS.get(policy.preset)
-    is_the_presets = policy.rewards.whiten == (preset is not None and preset.rewards.whiten)
+    is_the_presets = "whiten" not in chosen and (
+        policy.rewards.whiten == (preset is not None and preset.rewards.whiten)
+    )
     return replace(policy.rewards, whiten=own.whiten if is_the_presets else policy.rewards.whiten)
 
 

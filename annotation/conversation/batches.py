@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.batches.actions import create_batch
 from annotation.conversation.generation import generator
@@ -19,6 +19,12 @@ MAX_OPENERS = 200
 MAX_TURNS = 50
 MAX_RESPONSE_TOKENS = 1024
 MAX_MESSAGE_CHARACTERS = 20_000
+# Of LivePlan: what the form calls them, and what they are at most.
+LIMITS = {
+    "max_turns": (gettext_lazy("Turns of a conversation, at most"), MAX_TURNS),
+    "max_response_tokens": (gettext_lazy("Tokens of an answer, at most"), MAX_RESPONSE_TOKENS),
+    "max_message_characters": (gettext_lazy("Characters of a message, at most"), MAX_MESSAGE_CHARACTERS),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,22 +91,19 @@ def _require_valid(project: Project, plan: LivePlan) -> None:
         raise InvalidBatch(
             gettext("Top-p is above 0 and at most 1."), fields={"top_p": gettext("Above 0, at most 1")}
         )
-    limits = {
-        "max_turns": MAX_TURNS,
-        "max_response_tokens": MAX_RESPONSE_TOKENS,
-        "max_message_characters": MAX_MESSAGE_CHARACTERS,
-    }
-    for field, most in limits.items():
+    for field, (label, most) in LIMITS.items():
         if not 1 <= getattr(plan, field) <= most:
-            sentence = f"Use a whole number from 1 to {most:,}."
-            raise InvalidBatch(f"{field}: {sentence}", fields={field: sentence})
+            sentence = gettext("Give a whole number from %(least)s to %(most)s.") % {"least": 1, "most": most}
+            raise InvalidBatch(f"{label}: {sentence}", fields={field: sentence})
     if len(plan.openers) > MAX_OPENERS:
-        sentence = f"At most {MAX_OPENERS} first messages."
+        sentence = gettext("At most %(most)s first messages.") % {"most": MAX_OPENERS}
         raise InvalidBatch(sentence, fields={"openers": sentence})
     clean_text(plan.system_prompt, "The system prompt", allow_empty=True)
     clean_text(plan.instruction, "The instruction", allow_empty=True)
     for opener in plan.openers:
         clean_text(opener, "A first message")
         if len(opener) > plan.max_message_characters:
-            sentence = f"A first message has more than {plan.max_message_characters:,} characters."
+            sentence = gettext("A first message has more than %(most)s characters.") % {
+                "most": f"{plan.max_message_characters:,}"
+            }
             raise InvalidBatch(sentence, fields={"openers": sentence})

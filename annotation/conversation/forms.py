@@ -5,16 +5,16 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy
 
-from annotation.conversation.batches import (
-    MAX_MESSAGE_CHARACTERS,
-    MAX_RESPONSE_TOKENS,
-    MAX_TURNS,
-    LivePlan,
-)
+from annotation.conversation.batches import LIMITS, MAX_TURNS, LivePlan
 from annotation.conversation.comparing import MAX_ANSWERS, ComparedConversations
 from annotation.models import LiveBatch, Source
 from workspace.forms import StyledFormMixin, whole_number
 from workspace.models import MAX_OVERLAP, Criterion, Project
+
+
+def _limit(name: str) -> forms.IntegerField:
+    label, most = LIMITS[name]
+    return whole_number(1, most, initial=getattr(LivePlan, name), label=label)
 
 
 class LiveBatchForm(StyledFormMixin, forms.Form):
@@ -85,13 +85,9 @@ class LiveBatchForm(StyledFormMixin, forms.Form):
         widget=forms.Textarea({"rows": 3}),
         help_text=gettext_lazy("One a line; annotators may write their own all the same."),
     )
-    max_turns = whole_number(1, MAX_TURNS, initial=10, label=gettext_lazy("Turns of a conversation, at most"))
-    max_response_tokens = whole_number(
-        1, MAX_RESPONSE_TOKENS, initial=256, label=gettext_lazy("Tokens of an answer, at most")
-    )
-    max_message_characters = whole_number(
-        1, MAX_MESSAGE_CHARACTERS, initial=4000, label=gettext_lazy("Characters of a message, at most")
-    )
+    max_turns = _limit("max_turns")
+    max_response_tokens = _limit("max_response_tokens")
+    max_message_characters = _limit("max_message_characters")
 
     def __init__(self, data: Any = None, *, project: Project, sources: list[Source]) -> None:
         super().__init__(data)

@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 
+from learning.interface.options import UserError
+from policy_training.reward_batches import batches_as_text, require_batch
 from policy_training.rewards import known_functions
 from policy_training.training.reward_config import MAX_PARTS
-from workspace.api.fields import KEY
+from workspace.api.fields import KEY, JsonValue
 
 
 def further_models_field() -> Any:
@@ -16,6 +19,16 @@ def further_models_field() -> Any:
         max_length=MAX_PARTS,
         required=False,
         help_text="Reward models whose scores are combined with that of the first one.",
+    )
+
+
+def batches_field() -> Any:
+    return serializers.ListField(
+        child=serializers.DictField(child=JsonValue(), allow_null=True),
+        max_length=MAX_PARTS,
+        required=False,
+        help_text='Lengths and passes of each in its own tokens, for example {"max_prompt_tokens": 512}, in the order '
+        "given; null: as the first reward model.",
     )
 
 
@@ -57,7 +70,7 @@ def time_limits_field() -> Any:
 
 
 def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as RewardPartsFields has them: in the order of its lists, weights as text."""
+    """The values as RewardPartsFields has them: in the order of its lists, weights as text. Raises ValidationError."""
     values = dict(data)
     known = known_functions()
     places: dict[str, Callable[[Any], Any]] = {
@@ -67,7 +80,9 @@ def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
     }
     for chosen, weights in (
         ("further_reward_models", "further_weights"),
+        ("further_reward_models", "further_batches"),
         ("further_criteria", "criterion_weights"),
+        ("further_criteria", "criterion_batches"),
         ("reward_functions", "function_weights"),
         ("reward_functions", "function_time_limits"),
     ):
@@ -78,5 +93,17 @@ def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
             place = places[chosen]
             order = sorted(range(len(names)), key=lambda index: place(names[index]))
             found = [found[index] for index in order]
-        values[weights] = " ".join(repr(float(weight)) for weight in found)
+        values[weights] = (
+            _batches_text(weights, found)
+            if weights.endswith("_batches")
+            else " ".join(repr(float(weight)) for weight in found)
+        )
     return values
+
+
+def _batches_text(name: str, batches: list[dict[str, Any] | None]) -> str:
+    """As a field of the form has them. Raises ValidationError."""
+    try:
+        return batches_as_text([require_batch(batch) if batch else None for batch in batches])
+    except UserError as error:
+        raise ValidationError({name: [str(error)]}) from error

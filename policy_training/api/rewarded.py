@@ -14,6 +14,7 @@ from policy_training.api.chaining import (
 )
 from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures
 from policy_training.api.reward_fields import (
+    batches_field,
     form_rewards,
     functions_field,
     further_criteria_field,
@@ -43,8 +44,10 @@ class RewardedBody(StartBody, TrainedMixtureBody, RunBody):
     reward_model = serializers.IntegerField(**KEY)
     further_reward_models = further_models_field()
     further_weights = weights_field()
+    further_batches = batches_field()
     further_criteria = further_criteria_field()
     criterion_weights = weights_field()
+    criterion_batches = batches_field()
     reward_functions = functions_field()
     function_weights = weights_field()
     function_time_limits = time_limits_field()

@@ -18,6 +18,7 @@ from policy_training.api.chaining import (
     started,
 )
 from policy_training.api.reward_fields import (
+    batches_field,
     form_rewards,
     functions_field,
     further_criteria_field,
@@ -270,8 +271,10 @@ class EvaluatePolicyBody(RunBody):
     reward_model = serializers.IntegerField(**KEY)
     further_reward_models = further_models_field()
     further_weights = weights_field()
+    further_batches = batches_field()
     further_criteria = further_criteria_field()
     criterion_weights = weights_field()
+    criterion_batches = batches_field()
     reward_functions = functions_field()
     function_weights = weights_field()
     function_time_limits = time_limits_field()

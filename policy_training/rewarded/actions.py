@@ -76,21 +76,14 @@ def train_ppo(
         after=after,
     )
     config = with_policies(config, start=start, reference=held_near)
-    algorithm = require_loads(PPOConfig, config).algorithm
-    require_ptx(project, algorithm)
-    mixes_in = algorithm.ptx_coefficient > 0
+    mixed_in = require_ptx(project, require_loads(PPOConfig, config).algorithm)
     return queue_run(
         actor=actor,
         project=project,
         kind=PPO,
         title=f"PPO: {start.name} to {name}",
         config=config,
-        parameters=parameters
-        | {
-            "reference": held_near.pk,
-            "with_texts": mixes_in and algorithm.ptx_texts_share > 0,
-            "with_demonstrations": mixes_in and algorithm.ptx_texts_share < 1,
-        },
+        parameters=parameters | mixed_in | {"reference": held_near.pk},
         processes=processes,
     )
 
@@ -119,7 +112,7 @@ def train_policy_gradient(
 
     `config` is PolicyGradientConfig as a mapping, further reward models by their names; the other models are filled in
     here. A `mixture` of prompt sets takes the place of the one set; `after`: see training_prompts. Raises ActionError,
-    BadRunConfig.
+    BadRunConfig, NothingToMixIn.
     """
     held_near = reference or start
     config, parameters = rewarded_run(
@@ -134,7 +127,7 @@ def train_policy_gradient(
         after=after,
     )
     config = with_policies(config, start=start, reference=held_near)
-    require_loads(PolicyGradientConfig, config)
+    mixed_in = require_ptx(project, require_loads(PolicyGradientConfig, config).algorithm)
     label = config.get("preset") or "policy gradient"
     return queue_run(
         actor=actor,
@@ -142,7 +135,7 @@ def train_policy_gradient(
         kind=POLICY_GRADIENT,
         title=f"{NAMES.get(label, 'Policy gradient')}: {start.name} to {name}",
         config=config,
-        parameters=parameters | {"reference": held_near.pk},
+        parameters=parameters | mixed_in | {"reference": held_near.pk},
         processes=processes,
     )
 

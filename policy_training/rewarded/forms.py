@@ -13,8 +13,8 @@ from policy_training.mixtures.drawing import held_out_of, training_prompts
 from policy_training.mixtures.fields import TrainedMixtureFields, mixture_of_run
 from policy_training.models import Policy
 from policy_training.policy_fields import PoliciesField, PolicyField, StartField, policies_of
+from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
-from policy_training.rewards import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
 from policy_training.supervised.stored_answers import StoredAnswers, count_stored, stored_answers_of
 from policy_training.training.best_of_n import presets as best_of_n_presets

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from policy_training.models import Policy, PolicyServing
-from policy_training.serving.lengths import require_possible_lengths, serving_lengths
+from policy_training.serving.limits import require_possible_limits, serving_limits
 from workspace.actions import record_audit
 from workspace.errors import ActionError
 from workspace.models import User
@@ -32,18 +32,25 @@ def start_policy_serving(
     on_request: bool = False,
     max_prompt_tokens: int | None = None,
     max_response_tokens: int | None = None,
+    max_waiting_requests: int | None = None,
+    abandoned_after_seconds: int | None = None,
 ) -> PolicyServing:
     """Have a worker load the policy. Of one that is loaded, or waits to be, nothing changes: one that makes room for
     another policy goes on with that, however often it is asked for, and waits behind the other when it has ended.
 
-    `on_request`: a conversation needs it; the audit row says so, and the lengths stay as they were set. A person's
-    start sets them, None to what the model's context allows.
+    `on_request`: a conversation needs it; the audit row says so, and the limits stay as they were set. A person's
+    start sets them, None to what the model's context allows or is usual.
 
     Raises PolicyServingRefused where the site serves none, and to a person while the policy is being unloaded or is
-    loaded with other lengths; InvalidServingLengths.
+    loaded with other limits; InvalidServingLimits.
     """
-    lengths = {"max_prompt_tokens": max_prompt_tokens, "max_response_tokens": max_response_tokens}
-    require_possible_lengths(policy, **lengths)
+    limits = {
+        "max_prompt_tokens": max_prompt_tokens,
+        "max_response_tokens": max_response_tokens,
+        "max_waiting_requests": max_waiting_requests,
+        "abandoned_after_seconds": abandoned_after_seconds,
+    }
+    require_possible_limits(policy, limits)
     if not settings.POLICY_SERVER_MAX_MODELS:
         raise PolicyServingRefused(SWITCHED_OFF, code="serving_switched_off")
     serving, _ = PolicyServing.objects.get_or_create(policy=policy, defaults={"requested_by": actor})
@@ -55,7 +62,7 @@ def start_policy_serving(
         failures=0,
         retry_at=None,
         error="",
-        **({} if on_request else lengths),
+        **({} if on_request else limits),
     )
     if changed:
         record_audit(
@@ -64,25 +71,25 @@ def start_policy_serving(
             project=policy.project,
             target=policy,
             on_request=on_request,
-            **{name: tokens for name, tokens in lengths.items() if tokens is not None},
+            **{name: value for name, value in limits.items() if value is not None},
         )
     elif not on_request:
-        _require_as_asked(policy, serving, lengths)
+        _require_as_asked(policy, serving, limits)
     serving.refresh_from_db()
     return serving
 
 
-def _require_as_asked(policy: Policy, serving: PolicyServing, lengths: Mapping[str, int | None]) -> None:
+def _require_as_asked(policy: Policy, serving: PolicyServing, limits: Mapping[str, int | None]) -> None:
     """Of one that is loaded or waits to be. Raises PolicyServingRefused."""
     if PolicyServing.objects.kept().filter(pk=serving.pk, stop_requested=True).exists():
         raise PolicyServingRefused(
             gettext("“%(name)s” finishes what it writes and is unloaded then: start it again after that.")
             % {"name": policy.name}
         )
-    used = serving_lengths(serving)
-    if any(tokens not in (None, getattr(used, name)) for name, tokens in lengths.items()):
+    used = serving_limits(serving)
+    if any(value not in (None, getattr(used, name)) for name, value in limits.items()):
         raise PolicyServingRefused(
-            gettext("“%(name)s” is served with other lengths already: unload it, then start it with these.")
+            gettext("“%(name)s” is served with other limits already: unload it, then start it with these.")
             % {"name": policy.name}
         )
 

@@ -19,7 +19,7 @@ from annotation.conversation.generation import AnswerProgress, AnswerRequest
 from annotation.models import Source
 from policy_training.models import Policy, PolicyServing
 from policy_training.serving.actions import SWITCHED_OFF, start_policy_serving
-from policy_training.serving.lengths import serving_lengths
+from policy_training.serving.limits import serving_limits
 from rewardmodel.serving.asking import workers_serve
 from runs.serving.client import ServerUnreachable, exchange
 from workspace.models import User
@@ -124,7 +124,7 @@ def _ask(serving: PolicyServing, request: AnswerRequest) -> AnswerProgress:
 
 def _body(serving: PolicyServing, request: AnswerRequest) -> dict[str, object]:
     """A policy that is served with shorter answers than the batch asks for gives those."""
-    most = serving_lengths(serving).max_response_tokens
+    most = serving_limits(serving).max_response_tokens
     return {
         "id": request.id,
         "messages": list(request.messages),

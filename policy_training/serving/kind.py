@@ -1,6 +1,7 @@
 """Policies as a kind of service: the command that serves one, its options and its limits."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -8,7 +9,7 @@ from django.conf import settings
 from learning.interface.options import load_options, options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.models import PolicyServing
-from policy_training.serving.lengths import serving_lengths
+from policy_training.serving.limits import serving_limits
 from policy_training.training.config import ServeConfig
 from runs.serving.server_process import listening_host
 from runs.serving.service import ServiceKind
@@ -16,7 +17,7 @@ from runs.serving.service import ServiceKind
 
 def serve_config(serving: PolicyServing, orphaned_after_seconds: float) -> dict[str, Any]:
     """On the device and at the precision it was trained with; an imported one on the CPU. One process."""
-    policy, lengths = serving.policy, serving_lengths(serving)
+    policy = serving.policy
     trained = RuntimeOptions()
     if policy.produced_by is not None:
         trained = load_options(RuntimeOptions, policy.produced_by.config.get("runtime", {}), where="runtime")
@@ -25,9 +26,8 @@ def serve_config(serving: PolicyServing, orphaned_after_seconds: float) -> dict[
             policy=ModelSource(path=str(policy.artifact.absolute_path)),
             host=listening_host(settings.POLICY_SERVER_HOST),
             runtime=RuntimeOptions(threads=_threads(serving), dtype=trained.dtype, device=trained.device),
-            max_prompt_tokens=lengths.max_prompt_tokens,
-            max_response_tokens=lengths.max_response_tokens,
             orphaned_after_seconds=orphaned_after_seconds,
+            **asdict(serving_limits(serving)),
         )
     )
 

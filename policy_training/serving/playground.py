@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 
 from annotation.text import clean_messages
 from policy_training.models import Policy, PolicyServing
-from policy_training.serving.lengths import serving_lengths
+from policy_training.serving.limits import serving_limits
 from runs.serving.client import ServerAnswer, ServerUnreachable, exchange
 from workspace.errors import ActionError
 
@@ -63,7 +63,7 @@ def read_playground_request(policy: Policy, data: Mapping[str, Any]) -> Playgrou
                 gettext("Turn %(number)s is neither of the user nor the policy's.") % {"number": number}
             )
     serving = PolicyServing.objects.filter(policy=policy).first() or PolicyServing(policy=policy)
-    most = serving_lengths(serving).max_response_tokens
+    most = serving_limits(serving).max_response_tokens
     return PlaygroundRequest(
         messages=messages,
         temperature=_number(

@@ -30,7 +30,7 @@ USUAL_TOKENS = 256  # of an answer
 def playground(request: ProjectRequest, pk: int) -> HttpResponse:
     policy = access_policy(request.project, pk)
     context = playground_context(policy, request.GET)
-    most = context["lengths"].max_response_tokens
+    most = context["limits"].max_response_tokens
     context |= {
         "project": request.project,
         "usual_tokens": min(USUAL_TOKENS, most),

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from policy_training.models import Policy, PolicyServing
-from policy_training.serving.forms import ServingLengthsForm
-from policy_training.serving.lengths import serving_lengths
+from policy_training.serving.forms import ServingLimitsForm
+from policy_training.serving.limits import serving_limits
 from rewardmodel.serving.asking import workers_serve
 from workspace.polling import content_fingerprint
 
@@ -33,9 +33,9 @@ def state_words(serving: PolicyServing) -> str:
 
 
 def serving_context(policy: Policy, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """`typed`: the lengths of a start that was refused, to be mended; without any the form holds those set last."""
+    """`typed`: the limits of a start that was refused, to be mended; without any the form holds those set last."""
     serving = serving_of(policy)
-    lengths = typed if typed and ServingLengthsForm.base_fields.keys() & typed.keys() else None
+    limits = typed if typed and ServingLimitsForm.base_fields.keys() & typed.keys() else None
     active = serving.state in (State.WAITING, State.STARTING, State.READY)
     without_worker = serving.state == State.WAITING and not workers_serve()
     can_start = bool(settings.POLICY_SERVER_MAX_MODELS) and not active
@@ -46,8 +46,8 @@ def serving_context(policy: Policy, typed: Mapping[str, str] | None = None) -> d
         "serving_badge": BADGES.get(State(serving.state), ""),
         "serving_polls": active,
         "can_start": can_start,
-        "lengths": serving_lengths(serving),
-        "lengths_form": ServingLengthsForm(lengths, serving=serving) if can_start else None,
+        "limits": serving_limits(serving),
+        "limits_form": ServingLimitsForm(limits, serving=serving) if can_start else None,
         "can_stop": (active and not serving.stop_requested) or serving.state == State.FAILED,
         "without_worker": without_worker,
         "switched_off": not settings.POLICY_SERVER_MAX_MODELS,
@@ -74,7 +74,7 @@ def playground_context(policy: Policy, typed: Mapping[str, str] | None = None) -
             "id": str(other.policy_id),
             "name": other.policy.name,
             "url": reverse("policies:playground_answers", args=[policy.project.slug, other.policy_id]),
-            "max_tokens": serving_lengths(other).max_response_tokens,
+            "max_tokens": serving_limits(other).max_response_tokens,
         }
         for other in served.exclude(policy=policy).select_related("policy__artifact").order_by("policy__name")
     ]

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from policy_training.access import access_policy
 from policy_training.serving.actions import start_policy_serving, stop_policy_serving
-from policy_training.serving.forms import ServingLengthsForm
+from policy_training.serving.forms import ServingLimitsForm
 from policy_training.serving.presentation import (
     playground_context,
     serving_context,
@@ -23,7 +23,7 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PLAYGROUND = "playground"  # `on`, of a part or a button that stands on the playground
-MAX_KEPT_CHARACTERS = 40  # of a length that was refused; no length has as many
+MAX_KEPT_CHARACTERS = 40  # of a limit that was refused; none has as many
 
 
 @require_GET
@@ -46,7 +46,7 @@ def live(request: ProjectRequest, pk: int) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def start(request: ProjectRequest, pk: int) -> HttpResponse:
     policy = access_policy(request.project, pk)
-    form = ServingLengthsForm(request.POST, serving=serving_of(policy))
+    form = ServingLimitsForm(request.POST, serving=serving_of(policy))
     if form.is_valid():
         perform_action(request, start_policy_serving, policy=policy, **form.cleaned_data)
         return _back(request, pk)

@@ -207,7 +207,7 @@ class ServeConfig:
         2048  # longer conversations lose their earliest turns; less where the model's context is
     )
     max_response_tokens: int = 1024  # what one answer may ask for at most
-    max_waiting_requests: int = 64
+    max_waiting_requests: int = 64  # more are refused
     # Nobody has asked what an answer says by now for so long: it is not written any further.
     abandoned_after_seconds: float = 60.0
     # It ends by itself when nobody has asked for its status for so long: who started it is gone.
@@ -216,6 +216,10 @@ class ServeConfig:
     def __post_init__(self) -> None:
         for name in ("max_prompt_tokens", "max_response_tokens", "max_waiting_requests"):
             require_at_least(name, getattr(self, name), 1)
+        if self.abandoned_after_seconds <= 0:
+            raise ValueError(
+                f"abandoned_after_seconds must be positive, found {self.abandoned_after_seconds}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

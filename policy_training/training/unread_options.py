@@ -118,6 +118,15 @@ ROLLOUT_RULES = (
     ),
 )
 
+PTX_RULE = ReadOnlyIf(
+    paths=tuple(
+        f"algorithm.{name}"
+        for name in ("ptx_texts_share", "ptx_examples_per_response", "ptx_examples_per_minibatch")
+    ),
+    holds=lambda config: option_at(config, "algorithm.ptx_coefficient") != 0,
+    otherwise="algorithm.ptx_coefficient is 0, so nothing is mixed in",
+)
+
 PPO_RULES = (
     ReadOnlyIf(
         paths=("critic_optimizer",),
@@ -143,14 +152,7 @@ PPO_RULES = (
         holds=lambda config: bool(option_at(config, "algorithm.whiten_advantages")),
         otherwise="algorithm.whiten_advantages is off",
     ),
-    ReadOnlyIf(
-        paths=tuple(
-            f"algorithm.{name}"
-            for name in ("ptx_texts_share", "ptx_examples_per_response", "ptx_examples_per_minibatch")
-        ),
-        holds=lambda config: option_at(config, "algorithm.ptx_coefficient") != 0,
-        otherwise="algorithm.ptx_coefficient is 0, so nothing is mixed in",
-    ),
+    PTX_RULE,
     *model_rules("policy"),
     *optimizer_rules("policy_optimizer"),
     *optimizer_rules("critic_optimizer"),
@@ -166,6 +168,7 @@ POLICY_GRADIENT_RULES = (
         holds=lambda config: option_at(config, "algorithm.advantage") in ("return", "reward_to_go"),
         otherwise="algorithm.advantage compares the responses of a prompt, which is a baseline of its own",
     ),
+    PTX_RULE,
     *model_rules("policy"),
     *optimizer_rules("policy_optimizer"),
     *ROLLOUT_RULES,

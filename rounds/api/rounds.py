@@ -14,6 +14,7 @@ from annotation.batches.progress import batch_progress
 from learning.interface.options import UserError
 from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures, shares_field
 from policy_training.api.reward_fields import (
+    batches_field,
     form_rewards,
     functions_field,
     further_criteria_field,
@@ -145,8 +146,10 @@ class RoundValues(TrainedMixtureBody):
     reference = serializers.ChoiceField(["start_policy", FIRST_POLICY], required=False)
     further_reward_models = further_models_field()
     further_weights = weights_field()
+    further_batches = batches_field()
     further_criteria = further_criteria_field()
     criterion_weights = weights_field()
+    criterion_batches = batches_field()
     reward_functions = functions_field()
     function_weights = weights_field()
     function_time_limits = time_limits_field()
@@ -261,7 +264,8 @@ def planned(view: ProjectApiView, data: dict[str, Any]) -> dict[str, Any]:
                 said = str(error).partition(": ")[2]
                 raise ValidationError({asked: [f"{option.removeprefix(prefix)}: {said}"]}) from error
         raise
-    plan = with_steps(plan, steps_of(view.project, given_steps, plan.policy))
+    chosen = form.chosen_rewards()
+    plan = with_steps(plan, steps_of(view.project, given_steps, plan.policy, chosen), chosen)
     if asked_of_policy and not plan.uses_policy:
         raise ValidationError({"steps": ["None of them is PPO as policy_options and ppo_preset have it."]})
     return {

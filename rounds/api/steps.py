@@ -1,6 +1,7 @@
 """The steps of a plan's policy training, as a program asks for them."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from rest_framework import serializers
@@ -64,18 +65,23 @@ class StepValues(Body):
     )
 
 
-def steps_of(project: Project, given: list[dict[str, Any]], policy: PPOConfig) -> list[PolicyStep]:
-    """`policy`: of the plan. Raises ValidationError that names the step, counted from 1."""
+def steps_of(
+    project: Project, given: list[dict[str, Any]], policy: PPOConfig, chosen: Collection[str] = ()
+) -> list[PolicyStep]:
+    """`policy`: of the plan; `chosen`: as build_step has it.
+
+    Raises ValidationError that names the step, counted from 1.
+    """
     steps = []
     for number, values in enumerate(given, 1):
         try:
-            steps.append(_step(project, dict(values), policy))
+            steps.append(_step(project, dict(values), policy, chosen))
         except (UserError, ActionError) as error:
             raise ValidationError({"steps": [f"Step {number}: {error}"]}) from error
     return steps
 
 
-def _step(project: Project, values: dict[str, Any], policy: PPOConfig) -> PolicyStep:
+def _step(project: Project, values: dict[str, Any], policy: PPOConfig, chosen: Collection[str]) -> PolicyStep:
     options = values.pop("options", {})
     recipe, preset = values.pop("recipe"), values.pop("preset", "")
     if (key := values.pop("reference_policy", None)) is not None:
@@ -90,6 +96,7 @@ def _step(project: Project, values: dict[str, Any], policy: PPOConfig) -> Policy
         assignments=[f"{path}={json.dumps(value)}" for path, value in options.items()],
         values=values,
         policy=policy,
+        chosen=chosen,
     )
 
 

@@ -5,8 +5,9 @@ from django.core.management import call_command
 
 from annotation.content.actions import NewDemonstration, NewText, add_demonstrations, add_prompts, add_texts
 from annotation.models import Prompt
-from policy_training.run_kinds import PPO, PRETRAIN, SFT
+from policy_training.run_kinds import POLICY_GRADIENT, PPO, PRETRAIN, SFT
 from policy_training.supervised.mixing import NothingToMixIn, available_ptx, describe_ptx
+from policy_training.training.policy_gradient.config import PolicyGradientOptions
 from policy_training.training.ppo.config import AlgorithmOptions
 from policy_training.training.ppo.presets import PPO_PRESETS
 from runs.models import Run
@@ -91,7 +92,7 @@ def test_what_ptx_mixes_in_follows_what_there_is_and_is_said(project, bring_text
     wanted = PPO_PRESETS["instructgpt"].algorithm
     assert wanted.ptx_texts_share == 1.0
     with pytest.raises(
-        NothingToMixIn, match="texts or demonstrations into PPO .ptx. and the project has none"
+        NothingToMixIn, match="texts or demonstrations into the policy's loss .ptx. and the project has none"
     ):
         available_ptx(project, wanted)
     bring_demonstrations()
@@ -108,8 +109,10 @@ def test_what_ptx_mixes_in_follows_what_there_is_and_is_said(project, bring_text
     assert "25% pretraining texts and 75% demonstrations" in describe_ptx(half)
     project.demonstrations.all().delete()
     assert available_ptx(project, wanted) == wanted, "texts alone are enough for a share of 1"
-    with pytest.raises(NothingToMixIn, match="mixes demonstrations into PPO"):
+    with pytest.raises(NothingToMixIn, match="mixes demonstrations into the policy's loss"):
         available_ptx(project, half)
+    gradient = PolicyGradientOptions(ptx_coefficient=2.0, ptx_texts_share=1.0)
+    assert describe_ptx(gradient) == "Policy gradient mixes in pretraining texts (ptx, coefficient 2)."
     off = AlgorithmOptions()
     assert available_ptx(project, off) == off and describe_ptx(off) == ""
 
@@ -117,8 +120,9 @@ def test_what_ptx_mixes_in_follows_what_there_is_and_is_said(project, bring_text
 @pytest.mark.parametrize(
     ("with_texts", "with_demonstrations"), [(True, False), (False, True), (True, True), (False, False)]
 )
-def test_a_ppo_run_gets_the_inputs_of_its_share(
-    project, max_, bring_texts, bring_demonstrations, with_texts, with_demonstrations
+@pytest.mark.parametrize("kind", [PPO, POLICY_GRADIENT])
+def test_a_run_with_rollouts_gets_the_inputs_of_its_share(
+    kind, project, max_, bring_texts, bring_demonstrations, with_texts, with_demonstrations
 ):
     bring_texts("train")
     bring_demonstrations()
@@ -128,6 +132,9 @@ def test_a_ppo_run_gets_the_inputs_of_its_share(
         "with_texts": with_texts,
         "with_demonstrations": with_demonstrations,
     }
-    run = Run(project=project, kind=PPO.name, parameters=parameters, requested_by=max_)
+    run = Run(project=project, kind=kind.name, parameters=parameters, requested_by=max_)
     given = {"prompts": True, "texts": with_texts, "demonstrations": with_demonstrations}
-    assert set(PPO.build_inputs(run)) == {name for name, wanted in given.items() if wanted}
+    assert set(kind.build_inputs(run)) == {name for name, wanted in given.items() if wanted}
+    if kind is POLICY_GRADIENT:  # one that was queued before it could mix in anything says nothing of it
+        run.parameters = {"prompt_set": prompt_set.pk}
+        assert set(kind.build_inputs(run)) == {"prompts"}

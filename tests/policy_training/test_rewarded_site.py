@@ -68,6 +68,44 @@ def test_a_policy_gradient_by_the_page_is_the_commands(client, policy, model, pr
     assert run.title == f"{'Policy gradient' if preset == 'tiny' else preset.upper()}: tiny to better"
 
 
+def test_a_policy_gradient_mixes_in_what_page_command_and_api_ask_and_the_project_has(
+    client,
+    policy,
+    model,  # noqa: F811
+    prompt_set,
+    project,
+    max_,
+):
+    client.force_login(max_)
+    page = reverse("policies:policy_gradient", args=["kitchen"])
+    api = "/api/v1/projects/kitchen/policy-trainings/policy-gradient"
+    ptx = {"algorithm.ptx_coefficient": 0.5, "algorithm.ptx_examples_per_response": 2.0}
+    by_page = sent(client, page, policy, model, prompt_set, preset="rloo") | ptx
+    command = ["train_policy_gradient", "kitchen", "better", *REWARDED, "--preset", "rloo", "--set"]
+    command += [f"{path}={value}" for path, value in ptx.items()]
+    body = {"name": "better", "preset": "rloo", "start": policy.pk, "reward_model": model.pk}
+    body |= {"prompt_set": prompt_set.pk, "settings": ptx}
+    lacking = "The project has no demonstrations to mix into the policy&#x27;s loss"
+    assert lacking in client.post(page, by_page).content.decode()
+    assert lacking.replace("&#x27;", "'") in refused(*command)
+    answer = client.post(api, body, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_demonstrations")
+    assert not Run.objects.filter(kind=POLICY_GRADIENT.name).exists()
+    add_demonstrations(
+        actor=max_,
+        project=project,
+        rows=[NewDemonstration(prompt=prompt_set.prompts.first(), text="Yes.")],
+    )
+    run = started(client.post(page, by_page))
+    assert run.config["algorithm"]["ptx_coefficient"] == 0.5
+    assert run.parameters["with_demonstrations"] and not run.parameters["with_texts"]
+    call_command(*command, verbosity=0)
+    assert same(run, Run.objects.latest("pk"))
+    assert client.post(api, body, content_type="application/json").status_code == 201
+    assert same(run, Run.objects.latest("pk"))
+    assert set(POLICY_GRADIENT.build_inputs(run)) == {"prompts", "demonstrations"}
+
+
 def test_ppo_outside_a_round_by_the_page_is_the_commands(client, policy, model, prompt_set, max_):  # noqa: F811
     client.force_login(max_)
     address = reverse("policies:ppo", args=["kitchen"])

@@ -3,14 +3,23 @@ the policy's page.
 """
 
 import re
+from argparse import ArgumentParser
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.urls import reverse
+from rest_framework.exceptions import ValidationError as ApiValidationError
 
+from policy_training.api.reward_fields import form_rewards
 from policy_training.figures import policy_figures
 from policy_training.models import Policy
-from policy_training.rewarded.arguments import weighted_and_limited
+from policy_training.reward_batches import batches_as_text, batches_for, batches_in
+from policy_training.rewarded.arguments import (
+    add_reward_arguments,
+    rewards_from_options,
+    weighted_and_limited,
+)
 from policy_training.rewards import describe_rewards
 from policy_training.training.reward_config import (
     EXACT_ANSWER,
@@ -54,22 +63,25 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
     sent |= {
         "further_reward_models": [other.pk],
         "further_weights": "0.5",
+        "further_batches": "max_prompt_tokens=48 layout=padded",
         "reward_functions": [EXACT_ANSWER, LENGTH_PENALTY],
         "function_weights": "0.123456789 1",  # in the order of the list
         "function_time_limits": "5 600",
         "rewards.weight": "2.0",
     }
     run = started(client.post(address, sent))
+    batch = {"max_prompt_tokens": 48, "layout": "padded"}
     assert run.config["rewards"]["models"] == [
-        {"name": "other = b", "path": "models/other", "weight": 0.5, "batch": None}
-    ] or run.config["rewards"]["models"] == [{"name": "other = b", "path": "models/other", "weight": 0.5}]
+        {"name": "other = b", "path": "models/other", "weight": 0.5, "batch": batch}
+    ]
     assert run.config["rewards"]["weight"] == 2.0
     limits = {part["function"]: part["time_limit_seconds"] for part in run.config["rewards"]["functions"]}
     assert limits == {LENGTH_PENALTY: 5.0, EXACT_ANSWER: 600.0}
     assert run.parameters["further_reward_models"] == [other.pk]
     call_command(
         "evaluate_policy", "kitchen", "tiny", "--reward-model", "taste", "--prompt-set", "asked",
-        "--further-reward-model", "other = b=0.5", "--reward-function", "length_penalty=0.123456789:5",
+        "--further-reward-model", "other = b=0.5", "--further-reward-model-batch", "other = b", "max_prompt_tokens=48",
+        "layout=padded", "--reward-function", "length_penalty=0.123456789:5",
         "--reward-function", "exact_answer=1:600", "--set", "rewards.weight=2.0",
         verbosity=0,
     )  # fmt: skip
@@ -81,6 +93,7 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
             "prompt_set": prompt_set.pk,
             "further_reward_models": [other.pk],
             "further_weights": [0.5],
+            "further_batches": [batch],
             "reward_functions": [EXACT_ANSWER, LENGTH_PENALTY],
             "function_weights": [1.0, 0.123456789],
             "function_time_limits": [600, 5],
@@ -93,6 +106,7 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
     # Made again from the run, the form shows the same.
     again = shown(client, f"{address}?run={run.pk}")
     assert again["further_weights"] == "0.5" and list(again["further_reward_models"]) == [other.pk]
+    assert again["further_batches"] == "max_prompt_tokens=48 layout=padded"
     assert again["function_weights"] == "0.123456789 1" and again["function_time_limits"] == "5 600"
     assert again["reward_functions"] == [LENGTH_PENALTY, EXACT_ANSWER] and again["rewards.weight"] == "2.0"
 
@@ -114,6 +128,56 @@ def test_a_function_on_the_command_line_has_a_weight_and_a_limit(text, read):
     else:
         with pytest.raises(ActionError, match=re.escape(read)):
             weighted_and_limited(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("", []),
+        ("max_prompt_tokens=9", [{"max_prompt_tokens": 9}]),
+        (
+            " ; layout=padded max_micro_batch_tokens=auto;",
+            [None, {"layout": "padded", "max_micro_batch_tokens": "auto"}, None],
+        ),
+        ("max_prompt_tokens", "“max_prompt_tokens” is not of the form key=value"),
+        ("max_prompt=9", "did you mean max_prompt_tokens?"),
+        ("max_prompt_tokens=0", "max_prompt_tokens must be at least 1, found 0"),
+        ("layout=wide", "'wide' (str) is not one of"),
+    ],
+)
+def test_batches_of_further_models_are_read_and_written_back(text, read):
+    if isinstance(read, list):
+        assert batches_in(text) == read == batches_in(batches_as_text(read))
+    else:
+        with pytest.raises(ValidationError, match=re.escape(read)):
+            batches_in(text)
+
+
+def test_batches_that_belong_to_no_model_are_refused():
+    two = [{"layout": "padded"}, None]
+    assert batches_for(2, two, "criteria") == [{"batch": {"layout": "padded"}}, {}]
+    with pytest.raises(ActionError, match="There are 3 criteria and lengths for 2"):
+        batches_for(3, two, "criteria")
+    parser = ArgumentParser()
+    add_reward_arguments(parser)
+    words = ["--further-reward-criterion", "safe=2", "--further-reward-criterion-batch"]
+    asked = rewards_from_options(vars(parser.parse_args([*words, "safe", "layout=padded"])))
+    assert asked["models"] == [{"criterion": "safe", "weight": 2.0, "batch": {"layout": "padded"}}]
+    with pytest.raises(ActionError, match="“kind” is none of --further-reward-criterion"):
+        rewards_from_options(vars(parser.parse_args([*words, "kind", "layout=padded"])))
+    with pytest.raises(ActionError, match="“safe”: say which of its values"):
+        rewards_from_options(vars(parser.parse_args([*words, "safe"])))
+
+
+def test_programs_name_batches_in_their_own_order():
+    """The form's lists are newest first, and by name."""
+    sent = {"further_reward_models": [3, 8], "further_batches": [{"max_prompt_tokens": 9}, None]}
+    sent |= {"further_criteria": ["taste", "brief"], "criterion_batches": [None, {"layout": "padded"}]}
+    values = form_rewards(sent)
+    assert values["further_batches"] == "; max_prompt_tokens=9"
+    assert values["criterion_batches"] == "layout=padded; "
+    with pytest.raises(ApiValidationError, match="unknown option"):
+        form_rewards(sent | {"further_batches": [{"max_tokens": 9}, None]})
 
 
 def test_an_unknown_further_model_is_one_sentence(project, policy, model, write_rows):  # noqa: F811

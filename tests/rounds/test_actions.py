@@ -12,10 +12,12 @@ from annotation.models import Batch
 from rounds.actions import cancel_round, end_annotation
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round, Stage
-from rounds.plan_changes import override_plan
+from rounds.plan_changes import override_plan, with_steps
 from rounds.plans import load_plan, plan_to_dict, preset_plan
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import stage_runs
+from rounds.step_runs import describe_mixed_in
+from rounds.steps import step_from_words
 from runs.models import Run
 from runs.states import RunState
 from tests.rounds.annotating import at_annotation, judge_elsewhere
@@ -104,6 +106,24 @@ def test_a_plan_with_texts_falls_back_to_demonstrations_and_the_rounds_page_says
     client.force_login(max_)
     page = client.get(f"/projects/{project.slug}/rounds/{round_.number}/")
     assert "PPO mixes in demonstrations, no pretraining text (ptx, coefficient 2)." in page.content.decode()
+
+
+def test_so_does_a_step_of_policy_gradients(begin, project, max_):
+    plan = preset_plan("tiny")
+    words = ["policy_gradient:rloo", "algorithm.ptx_coefficient=2", "algorithm.ptx_texts_share=1"]
+    plan = with_steps(plan, [step_from_words(words, policy=plan.policy)])
+    with pytest.raises(RoundRefused, match="import_demonstrations"):
+        begin(plan=plan)
+    prompts = list(project.prompts.filter(split="train"))
+    add_demonstrations(
+        actor=max_, project=project, rows=[NewDemonstration(prompt=prompt, text="Yes.") for prompt in prompts]
+    )
+    stored = load_plan(begin(plan=plan).plan)
+    assert stored.steps[0].policy_gradient.algorithm.ptx_texts_share == 0.0
+    assert (
+        describe_mixed_in(stored)
+        == "Policy gradient mixes in demonstrations, no pretraining text (ptx, coefficient 2)."
+    )
 
 
 def test_a_run_that_ends_while_its_round_is_cancelled_does_not_keep_it_from_it(begin, max_, monkeypatch):

@@ -65,6 +65,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     sent = asked | {
         "further_reward_models": [safety.pk, other.pk],
         "further_weights": "2, -0.5",  # newest first, as the list is
+        "further_batches": "; max_response_tokens=77",
         "reward_functions": [LENGTH_PENALTY],
         "function_weights": "0.25",
         "function_time_limits": "7.5",
@@ -81,6 +82,8 @@ def test_form_command_and_api_ask_for_the_same_rewards(
         ("other", 2.0),
         ("Safety, round 1", -0.5),
     ]
+    first, last = rewards["models"]
+    assert first["batch"] is None and last["batch"]["max_response_tokens"] == 77
     assert rewards["functions"] == [{"function": LENGTH_PENALTY, "weight": 0.25, "time_limit_seconds": 7.5}]
     # Whitening a step takes the place of the running moments.
     assert by_form.plan["policy"]["reward"]["normalize"] is False
@@ -91,6 +94,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     by_form.delete()
     call_command(
         "start_round", "kitchen", "--further-reward-model", "other=2", "--further-reward-model", "Safety, round 1=-0.5",
+        "--further-reward-model-batch", "Safety, round 1", "max_response_tokens=77",
         "--reward-function", "length_penalty=0.25:7.5", "--set", "policy.rewards.weight=1.5",
         "policy.rewards.normalize_models=true", "policy.rewards.whiten=true", "policy.reward.normalize=false",
         stdout=StringIO(),
@@ -108,6 +112,7 @@ def test_form_command_and_api_ask_for_the_same_rewards(
             "prompt_set": prompt_set.pk,
             "further_reward_models": [safety.pk, other.pk],
             "further_weights": [-0.5, 2],  # in the order given
+            "further_batches": [{"max_response_tokens": 77}, None],
             "reward_functions": [LENGTH_PENALTY],
             "function_weights": [0.25],
             "function_time_limits": [7.5],
@@ -126,6 +131,8 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     [
         ({"further_weights": "much"}, "Write numbers with spaces between them"),
         ({"further_weights": "1 2"}, "There are 1 further reward models and 2 weights"),
+        ({"further_batches": "; layout=padded"}, "There are 1 further reward models and lengths for 2"),
+        ({"further_batches": "max_prompt_tokens=many"}, "expected a whole number, found &#x27;many&#x27;"),
         ({"reward_combination": "safety_gate", "further_reward_models": []}, "takes one further model"),
         ({"reward_functions": ["os.system"]}, "Select a valid choice"),
         ({"function_time_limits": "soon"}, "Write numbers with spaces between them"),
@@ -246,3 +253,66 @@ def test_the_form_and_the_api_turn_the_whitening_of_a_preset_off(client, asked, 
     answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert Round.objects.latest("pk").plan["policy"]["rewards"]["whiten"] is False
+
+
+@pytest.mark.sqlite_only
+def test_a_chosen_whitening_that_no_step_reads_is_refused(client, asked, max_):
+    client.force_login(max_)
+    step = {"steps": "1", "step_1.recipe": "dpo", "step_1.preset": "tiny"}
+    answer = client.post(
+        reverse("rounds:start", args=["kitchen"]), asked | step | {"whiten_rewards": "false"}
+    )
+    assert answer.status_code == 422 and "None of the steps learns from rewards" in answer.content.decode()
+    assert client.post(reverse("rounds:start", args=["kitchen"]), asked | step).status_code == 302
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(("preset", "step_preset"), [("tiny", "llama2"), ("llama2", "tiny")])
+@pytest.mark.parametrize("chosen", [None, True, False])
+def test_a_step_by_another_preset_whitens_as_was_chosen_for_the_round(
+    client, asked, criterion, max_, preset, step_preset, chosen
+):
+    """Llama 2's preset whitens, tiny does not: unless somebody says so of the round, a step does as its own has it."""
+    whitens = (step_preset == "llama2") if chosen is None else chosen
+    normalizes = step_preset == "tiny" and not whitens  # whitening takes the place of the moments
+    client.force_login(max_)
+    presets = {"preset": "tiny", "ppo_preset": preset}
+    first, last = {"recipe": "ppo", "preset": step_preset}, {"recipe": "ppo"}
+
+    def of_first_step() -> tuple[bool, bool]:
+        round_ = Round.objects.latest("pk")
+        config = load_plan(round_.plan).steps[0].ppo
+        round_.delete()
+        return config.rewards.whiten, config.reward.normalize
+
+    said = {} if chosen is None else {"whiten_rewards": str(chosen).lower()}
+    steps = {
+        f"step_{n}.{name}": value for n, step in enumerate((first, last), 1) for name, value in step.items()
+    }
+    answer = client.post(
+        reverse("rounds:start", args=["kitchen"]), asked | presets | said | steps | {"steps": "2"}
+    )
+    assert answer.status_code == 302, answer.context["form"].errors
+    assert of_first_step() == (whitens, normalizes)
+
+    command = [
+        "start_round",
+        "kitchen",
+        "--ppo-preset",
+        preset,
+        "--step",
+        f"ppo:{step_preset}",
+        "--step",
+        "ppo",
+    ]
+    if chosen is not None:
+        command += ["--set", f"policy.rewards.whiten={str(chosen).lower()}"]
+        command += ["policy.reward.normalize=false"] if chosen and preset == "tiny" else []
+    call_command(*command, stdout=StringIO())
+    assert of_first_step() == (whitens, normalizes)
+
+    body = asked | presets | {"criterion": criterion.name, "steps": [first, last]}
+    body |= {} if chosen is None else {"whiten_rewards": chosen}
+    answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    assert of_first_step() == (whitens, normalizes)

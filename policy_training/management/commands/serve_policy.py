@@ -1,4 +1,4 @@
-"""manage.py serve_policy PROJECT NAME [--start [--max-prompt-tokens N] [--max-response-tokens N] | --stop]"""
+"""manage.py serve_policy PROJECT NAME [--start [--max-prompt-tokens N] [--max-waiting-requests N] ... | --stop]"""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from policy_training.serving.actions import start_policy_serving, stop_policy_serving
+from policy_training.serving.limits import NAMES, ServingLimits
 from policy_training.serving.presentation import serving_of, state_words
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
+
+_USUAL = ServingLimits()
 
 
 class Command(ProjectCommand):
@@ -19,26 +22,33 @@ class Command(ProjectCommand):
         wanted = parser.add_mutually_exclusive_group()
         wanted.add_argument("--start", action="store_true", help="have a worker load it")
         wanted.add_argument("--stop", action="store_true", help="unload it when what it writes is written")
-        for name, of in (
-            ("prompt", "longer conversations lose their earliest turns"),
-            ("response", "what one answer may have"),
+        context = "what the model's context allows"
+        for name, of, usual in (
+            ("max_prompt_tokens", "longer conversations lose their earliest turns", context),
+            ("max_response_tokens", "what one answer may have", context),
+            ("max_waiting_requests", "answers that may wait; more are refused", _USUAL.max_waiting_requests),
+            (
+                "abandoned_after_seconds",
+                "an answer that nobody has asked about for so long is ended",
+                _USUAL.abandoned_after_seconds,
+            ),
         ):
             parser.add_argument(
-                f"--max-{name}-tokens",
+                f"--{name.replace('_', '-')}",
                 type=int,
                 metavar="N",
-                help=f"of --start: {of}; none: what the model's context allows",
+                help=f"of --start: {of}; none: {usual}",
             )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
         policy = project.policies.filter(name=options["name"]).first()
         if policy is None:
             raise CommandError(f"“{options['name']}” is no policy of the project “{project.slug}”.")
-        lengths = {name: options[name] for name in ("max_prompt_tokens", "max_response_tokens")}
+        limits = {name: options[name] for name in NAMES}
         if options["start"]:
-            start_policy_serving(actor=actor, policy=policy, **lengths)
-        elif any(tokens is not None for tokens in lengths.values()):
-            raise CommandError("Lengths are set by a start: add --start.")
+            start_policy_serving(actor=actor, policy=policy, **limits)
+        elif any(value is not None for value in limits.values()):
+            raise CommandError("Limits are set by a start: add --start.")
         elif options["stop"]:
             stop_policy_serving(actor=actor, policy=policy)
         serving = serving_of(policy)

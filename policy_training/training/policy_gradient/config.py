@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from learning.interface.options import added_option
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
@@ -15,6 +16,7 @@ from learning.interface.training_options import (
 from policy_training.training.alarms.config import AlarmOptions
 from policy_training.training.ppo.config import RewardOptions, RolloutOptions
 from policy_training.training.reward_config import RewardSourcesOptions
+from policy_training.training.rollouts.config import require_possible_ptx
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +42,23 @@ class PolicyGradientOptions:
     kl_loss_coefficient: float = 0.0  # times the KL to the reference in the loss, by the estimator k3 (GRPO)
     responses_per_minibatch: int = 128
     epochs: int = 1  # passes over the rollouts of a step
+    # Times the mean loss of the mixed-in tokens, in the same optimizer step.
+    ptx_coefficient: float = added_option(0.0, before=0.0)
+    # Of the mixed-in examples: 1 is pretraining texts only (every token counts), 0 demonstrations only (response tokens
+    # count).
+    ptx_texts_share: float = added_option(0.0, before=0.0)
+    # Mixed-in examples to each response of a minibatch, of a small one too (InstructGPT, C.4: 8). None: 1, unless
+    # ptx_examples_per_minibatch is given.
+    ptx_examples_per_response: float | None = added_option(None, before=None)
+    # Or so many a minibatch, however few responses it has; 0: as many as responses_per_minibatch says. None: by its
+    # responses.
+    ptx_examples_per_minibatch: int | None = added_option(None, before=None)
 
     def __post_init__(self) -> None:
         for name in ("responses_per_minibatch", "epochs"):
             require_at_least(name, getattr(self, name), 1)
         require_at_least("kl_loss_coefficient", self.kl_loss_coefficient, 0)
+        require_possible_ptx(self)
         if self.clip_range is not None:
             if self.objective != "ratio":
                 raise ValueError(

@@ -2,10 +2,10 @@
 
     python -m policy_training.training.policy_gradient.recipe RUN_DIR
 
-Reads input `prompts` (split "train" is rolled out, everything else is held out for evaluation). Each step: generate and
-score rollouts, recompute log-probs under policy and reference, turn scores into returns and these into advantages by
-comparing responses with each other (policy_gradient_losses.py), update the policy. Which algorithm it is, the options
-say: the presets `reinforce`, `rloo` and `grpo`.
+Reads inputs `prompts` (split "train" is rolled out, everything else is held out for evaluation) and, for the ptx loss,
+`texts` and `demonstrations`. Each step: generate and score rollouts, recompute log-probs under policy and reference,
+turn scores into returns and these into advantages by comparing responses with each other (losses.py), update the
+policy. Which algorithm it is, the options say: the presets `reinforce`, `rloo` and `grpo`.
 
 Writes model/ (the policy) and result.json.
 """
@@ -61,6 +61,7 @@ from policy_training.training.ppo.reports import (
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.ppo.shared_base import load_models
 from policy_training.training.ppo.step_rollouts import step_rollouts
+from policy_training.training.ptx import PtxMix, add_ptx, read_ptx_mix
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import judge_metrics, load_scorer, models_by_role, scorer_state
 from policy_training.training.rollouts.rewards import KLController, RunningMoments, compute_token_rewards
@@ -107,6 +108,7 @@ class GradientState:
     score_moments: RunningMoments
     kl_controller: KLController
     progress: TrainingState
+    ptx: PtxMix | None = None  # what is mixed into the policy's loss
     rollout_server: RolloutServer | None = None
 
 
@@ -126,6 +128,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
             "kl": state.kl_controller,
             "alarms": alarms,
             **scorer_state(state.scorer),
+            **({} if state.ptx is None else {"ptx": state.ptx}),
         },
     )
     steps_total = config.rollout.steps
@@ -182,7 +185,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
     context.require_current()
     context.set_status(stage="saving", step=step, steps_total=step)
     sha256s = state.policy.save_model(state.tokenizer, context.path / "model")
-    return result_of(
+    result = result_of(
         state,
         after,
         rollouts,
@@ -191,6 +194,7 @@ def main(context: RunContext[PolicyGradientConfig]) -> dict[str, Any]:
         ended_early_at_step=step if ends_early else None,
         model_sha256s=sha256s,
     )
+    return result | {"ptx_examples": state.ptx.drawn if state.ptx is not None else None}
 
 
 def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
@@ -260,6 +264,7 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
             config.reward.kl_coefficient, config.reward.kl_target, config.reward.kl_controller
         ),
         progress=TrainingState(),
+        ptx=read_ptx_mix(context, tokenizer),
         rollout_server=connect_rollout_server(context, config, tokenizer, distributed),
     )
 
@@ -278,7 +283,9 @@ def gradient_step(state: GradientState, step: int) -> tuple[dict[str, Any], list
     for epoch in range(config.algorithm.epochs):
         order = epoch_permutation(len(minibatches), seed=config.runtime.seed + step, epoch=epoch)
         history += [update_policy(state, minibatches[index]) for index in order]
-    metrics |= {name: sum(row[name] for row in history) / len(history) for name in history[0]}
+    for name in dict.fromkeys(name for row in history for name in row):  # nothing is mixed into some updates
+        figures = [row[name] for row in history if name in row]
+        metrics[name] = sum(figures) / len(figures)
     finished_at = time.perf_counter()
     progress.episodes += len(rollouts)
     progress.seconds += finished_at - started_at
@@ -342,7 +349,9 @@ def gather_advantages(
 
 
 def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float]:
-    """One optimizer step; its metrics: losses as they were minimised, the others means over all response tokens."""
+    """One optimizer step; its metrics: losses as they were minimised (`loss` with the ptx loss), the others means over
+    all response tokens.
+    """
     options, distributed = state.config.algorithm, state.distributed
     temperature = state.config.rollout.trained_temperature
     counted = [micro_batch for micro_batch in minibatch if not micro_batch.is_dummy]
@@ -368,13 +377,18 @@ def update_policy(state: GradientState, minibatch: Minibatch) -> dict[str, float
             totals["approx_kl"] += float(terms.policy.approx_kl)
             totals["reference_kl"] += float(terms.reference_kl)
         state.policy.accumulate(terms.loss, units, is_dummy=micro_batch.is_dummy)
+    ptx_metrics = add_ptx(state, sum(len(m.is_response_NR) for m in counted), units)
     result = state.policy.take_step()
-    return {name: distributed.sum(total) / tokens for name, total in totals.items()} | {
-        "policy_loss": distributed.sum(policy_loss) / units,
-        "loss": result.loss,
-        "gradient_norm": result.gradient_norm,
-        "learning_rate": result.learning_rate,
-    }
+    return (
+        {name: distributed.sum(total) / tokens for name, total in totals.items()}
+        | ptx_metrics
+        | {
+            "policy_loss": distributed.sum(policy_loss) / units,
+            "loss": result.loss,
+            "gradient_norm": result.gradient_norm,
+            "learning_rate": result.learning_rate,
+        }
+    )
 
 
 if __name__ == "__main__":

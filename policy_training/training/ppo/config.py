@@ -18,7 +18,11 @@ from learning.interface.training_options import (
 from policy_training.training.alarms.config import AlarmOptions
 from policy_training.training.config import SamplingOptions
 from policy_training.training.reward_config import RewardSourcesOptions
-from policy_training.training.rollouts.config import ImportanceOptions, RolloutServerOptions
+from policy_training.training.rollouts.config import (
+    ImportanceOptions,
+    RolloutServerOptions,
+    require_possible_ptx,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +171,7 @@ class AlgorithmOptions:
     def __post_init__(self) -> None:
         for name in ("responses_per_minibatch", "ppo_epochs", "buffer_steps"):
             require_at_least(name, getattr(self, name), 1)
-        for name in ("gamma", "gae_lambda", "gae_lambda_value", "ptx_texts_share"):
+        for name in ("gamma", "gae_lambda", "gae_lambda_value"):
             value = getattr(self, name)
             if value is not None and not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, found {value}")
@@ -181,17 +185,7 @@ class AlgorithmOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, found {value}")
-        require_at_least("ptx_coefficient", self.ptx_coefficient, 0)
-        each, count = self.ptx_examples_per_response, self.ptx_examples_per_minibatch
-        if each is not None and not 0.0 < each < math.inf:
-            raise ValueError(f"ptx_examples_per_response must be a positive number, or null, found {each}")
-        if count is not None:
-            require_at_least("ptx_examples_per_minibatch", count, 0)
-        if each is not None and count is not None:
-            raise ValueError(
-                f"ptx_examples_per_response is {each} and ptx_examples_per_minibatch {count}: give one of them, and "
-                "null for the other"
-            )
+        require_possible_ptx(self)
 
 
 @dataclass(frozen=True, kw_only=True)

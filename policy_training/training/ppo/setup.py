@@ -22,10 +22,10 @@ from learning.run_context import RunContext
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.micro_batches import ExperienceBuffer
 from policy_training.training.ppo.policy_loss import PenaltyController
-from policy_training.training.ppo.ptx import PtxMix, read_ptx_mix
 from policy_training.training.ppo.shared_base import SharedBase, base_of, load_policy_on, load_reference_on
 from policy_training.training.ppo.shared_trunk import SharedCritic, attach_value_head
 from policy_training.training.ppo.weight_average import WeightAverage
+from policy_training.training.ptx import PtxMix, read_ptx_mix
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import load_scorer, models_by_role
 from policy_training.training.rollouts.rewards import KLController, RunningMoments

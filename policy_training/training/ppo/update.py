@@ -6,39 +6,27 @@ Suffixes: N responses (of a micro-batch), R response tokens (right-padded).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from learning.batches.collation import TokenBatch, collate
 from learning.batches.forward import (
     compute_token_logprobs,
     compute_token_logprobs_and_entropy,
     compute_values,
 )
-from learning.batches.micro_batching import example_size, micro_batches
 from learning.batches.samplers import epoch_permutation
 from policy_training.training.attention import with_math_attention
 from policy_training.training.losses import (
     clipped_value_loss,
     kl_to_present_policy,
-    language_model_loss,
 )
 from policy_training.training.ppo.experience import rescale_values
 from policy_training.training.ppo.micro_batches import Minibatch, RolloutMicroBatch
 from policy_training.training.ppo.policy_loss import policy_loss
 from policy_training.training.ppo.setup import PPOState
 from policy_training.training.ppo.shared_trunk import SharedCritic
-
-
-@dataclass
-class PtxMicroBatch:
-    """One micro-batch of the ptx mix; `step_tokens`: its counted tokens in the optimizer step, on all ranks."""
-
-    batch: TokenBatch
-    is_dummy: bool
-    step_tokens: int
+from policy_training.training.ptx import add_ptx
 
 
 def critic_pretraining_done(state: PPOState) -> bool:
@@ -202,8 +190,7 @@ class CriticUpdate:
 
 class PolicyUpdate:
     """One optimizer step of the policy: the policy loss on the rollouts plus ptx_coefficient times the ptx loss on the
-    texts and demonstrations mixed in, gradients in one buffer. The metric `ptx_loss` is in nats a token, as any
-    language-model loss, whatever the coefficient. `tokens`: of its minibatch, on all ranks.
+    texts and demonstrations mixed in, gradients in one buffer. `tokens`: of its minibatch, on all ranks.
     """
 
     def __init__(self, state: PPOState, tokens: float) -> None:
@@ -236,7 +223,7 @@ class PolicyUpdate:
 
     def finish(self) -> dict[str, float]:
         state = self._state
-        ptx_metrics = self._add_ptx()
+        ptx_metrics = add_ptx(state, self._responses, self._tokens)
         result = state.policy.take_step()
         if state.weight_average is not None:
             state.weight_average.update()
@@ -246,20 +233,6 @@ class PolicyUpdate:
             | ptx_metrics
             | {"gradient_norm": result.gradient_norm, "learning_rate": result.learning_rate}
         )
-
-    def _add_ptx(self) -> dict[str, float]:
-        state = self._state
-        ptx = ptx_micro_batches(state, self._responses)
-        if not ptx:
-            return {}
-        total = 0.0
-        for micro_batch in ptx:
-            logprobs_NR = state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch)
-            nats = language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
-            total += 0.0 if micro_batch.is_dummy else float(nats.detach())
-            weight = state.config.algorithm.ptx_coefficient * self._tokens / micro_batch.step_tokens
-            state.policy.accumulate(weight * nats, self._tokens, is_dummy=micro_batch.is_dummy)
-        return {"ptx_loss": state.distributed.sum(total) / ptx[0].step_tokens}
 
 
 class FirstUpdate:
@@ -305,34 +278,3 @@ def first_update(
     if minibatch_order(state, len(minibatches), step, 0)[0] >= own:
         return None
     return FirstUpdate(state, minibatches, step, critic_only=critic_only)
-
-
-def ptx_micro_batches(state: PPOState, responses: int) -> list[PtxMicroBatch]:
-    """The next texts and demonstrations, of a minibatch of which this process has so many responses; none when the ptx
-    loss is off.
-    """
-    if state.ptx is None:
-        return []
-    examples = state.ptx.next(round(state.distributed.sum(float(responses))))
-    if not examples:
-        return []
-    step_tokens = sum(len(example.response_ids[0]) for example in examples)
-    return [
-        PtxMicroBatch(
-            batch=collate(
-                [examples[index] for index in micro.indices],
-                layout="padded",  # one response each: nothing to share
-                pad_id=state.tokenizer.pad_token_id,
-                device=state.distributed.device,
-            ),
-            is_dummy=micro.is_dummy,
-            step_tokens=step_tokens,
-        )
-        for micro in micro_batches(
-            [example_size(example, "padded") for example in examples],
-            range(len(examples)),
-            max_tokens=state.config.batch.micro_batch_tokens,
-            rank=state.distributed.rank,
-            world_size=state.distributed.world_size,
-        )
-    ]

@@ -1,8 +1,10 @@
 """Who samples the rollouts, and how they count where that is not the policy that learns. Light: no torch."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
+from learning.interface.training_options import require_at_least
 from policy_training.training.server_config import ServerOptions
 
 
@@ -64,3 +66,39 @@ class ImportanceOptions:
     def __post_init__(self) -> None:
         if self.cap is not None and not self.cap >= 1.0:
             raise ValueError(f"cap must be at least 1, found {self.cap}")
+
+
+class PtxOptions(Protocol):
+    """What is mixed into the policy's loss, of the options of an algorithm that learns from rollouts."""
+
+    @property
+    def ptx_coefficient(self) -> float: ...
+
+    @property
+    def ptx_texts_share(self) -> float: ...
+
+    @property
+    def ptx_examples_per_response(self) -> float | None: ...
+
+    @property
+    def ptx_examples_per_minibatch(self) -> int | None: ...
+
+    @property
+    def responses_per_minibatch(self) -> int: ...
+
+
+def require_possible_ptx(options: PtxOptions) -> None:
+    """Raises ValueError."""
+    if not 0.0 <= options.ptx_texts_share <= 1.0:
+        raise ValueError(f"ptx_texts_share must be between 0 and 1, found {options.ptx_texts_share}")
+    require_at_least("ptx_coefficient", options.ptx_coefficient, 0)
+    each, count = options.ptx_examples_per_response, options.ptx_examples_per_minibatch
+    if each is not None and not 0.0 < each < math.inf:
+        raise ValueError(f"ptx_examples_per_response must be a positive number, or null, found {each}")
+    if count is not None:
+        require_at_least("ptx_examples_per_minibatch", count, 0)
+    if each is not None and count is not None:
+        raise ValueError(
+            f"ptx_examples_per_response is {each} and ptx_examples_per_minibatch {count}: give one of them, and null "
+            "for the other"
+        )

@@ -20,7 +20,7 @@ from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
-from rounds.plan_changes import override_plan, with_steps
+from rounds.plan_changes import chosen_rewards, override_plan, with_steps
 from rounds.plans import (
     HUMAN_REFERENCE,
     LAST,
@@ -197,7 +197,9 @@ class Command(ProjectCommand):
         )
         plan = with_assignments(plan, options["set"])
         # After --set: PPO with options of its own is, but for these, as the plan has it.
-        plan = with_steps(plan, [step_from_words(words, policy=plan.policy) for words in options["step"]])
+        chosen = chosen_rewards(rewards_from_options(options), options["set"])
+        steps = [step_from_words(words, policy=plan.policy, chosen=chosen) for words in options["step"]]
+        plan = with_steps(plan, steps, chosen)
         if not plan.uses_policy and (options["ppo_preset"] or are_of_ppo(options["set"])):
             raise RoundRefused(
                 "None of the steps is PPO as the plan has it, which --ppo-preset and policy.… are about: add "

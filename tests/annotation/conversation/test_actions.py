@@ -235,6 +235,16 @@ def test_a_plan_that_makes_no_sense_is_refused_by_its_field(project, criterion, 
     with pytest.raises(InvalidBatch) as refused:
         make_live_batch(project, max_, **plan)
     assert list(refused.value.fields) == [field]
+    assert (
+        field == "openers" or field not in refused.value.message
+    )  # words of the form, not names of the program
+
+
+def test_a_limit_that_is_out_of_range_is_named_as_the_form_names_it(project, max_):
+    with pytest.raises(
+        InvalidBatch, match="^Turns of a conversation, at most: Give a whole number from 1 to 50.$"
+    ):
+        make_live_batch(project, max_, max_turns=51)
 
 
 def test_the_people_per_task_of_a_live_batch_stay_one(live, max_):

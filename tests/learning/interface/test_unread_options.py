@@ -94,6 +94,7 @@ CASES = [
     (ppo, "rewards.judge.repeats=3", [], ["rewards.judge.server.name=gpu"], "there is no judge"),
     (ppo, "alarms.kl_limit=3", ["alarms.action=off"], ["alarms.action=pause"], "action is 'off'"),
     (ppo, "alarms.spread_rise=3", [], ["rewards.combination=ensemble"], "have a spread"),
+    (policy_gradient, "algorithm.ptx_texts_share=0.5", [], ["algorithm.ptx_coefficient=1"], "nothing is mixed"),
     (policy_gradient, "algorithm.baseline=none", ["algorithm.advantage=leave_one_out"], [], "of its own"),
     (policy_gradient, "policy.lora.target_modules=q_proj", [], ["policy.lora.rank=4"], "no LoRA"),
     (policy_gradient, "reward.missing_eos_score=-3", ["reward.missing_eos_rule=off"],

@@ -16,7 +16,7 @@ from policy_training.serving.actions import (
 )
 from policy_training.serving.generator import _body
 from policy_training.serving.kind import serve_config
-from policy_training.serving.lengths import serving_lengths
+from policy_training.serving.limits import serving_limits
 from workspace.database import database_now_plus
 from workspace.models import AuditEvent
 
@@ -139,7 +139,7 @@ def test_a_context_without_a_limit_or_a_long_one_is_used_within_bounds(policy, m
     config = policy.artifact.absolute_path / "config.json"
     for change in ({"max_position_embeddings": 131_072}, {"max_position_embeddings": None}):
         config.write_text(json.dumps(json.loads(config.read_text()) | change))
-        found = serving_lengths(PolicyServing(policy=policy))
+        found = serving_limits(PolicyServing(policy=policy))
         assert (found.max_prompt_tokens, found.max_response_tokens) == (8192, 2048)
 
 
@@ -169,7 +169,7 @@ def test_lengths_that_do_not_fit_are_refused_by_page_and_program(policy, project
             typed = {"max_prompt_tokens": sent, "max_response_tokens": "20", "on": on}
             shown = client.post(f"{page}serving/start/", typed, follow=True)
             assert shown.redirect_chain[-1][0].partition("?")[0] == back
-            form, html = shown.context["lengths_form"], shown.content.decode()
+            form, html = shown.context["limits_form"], shown.content.decode()
             assert words in html and "max_prompt_tokens:" not in html
             assert (form["max_prompt_tokens"].value(), form["max_response_tokens"].value()) == (
                 str(sent),
@@ -186,4 +186,52 @@ def test_lengths_that_do_not_fit_are_refused_by_page_and_program(policy, project
     assert call("POST", f"{address}/start").status_code == 200  # as it is
     assert call("POST", f"{address}/start", {"max_prompt_tokens": 30}).status_code == 200
     other = call("POST", f"{address}/start", {"max_prompt_tokens": 40})
-    assert (other.status_code, "other lengths" in other.json()["detail"]) == (409, True)
+    assert (other.status_code, "other limits" in other.json()["detail"]) == (409, True)
+
+
+def test_form_command_and_program_set_how_many_wait_and_for_how_long_it_writes_for_nobody(
+    policy, project, max_, program, client
+):
+    call, address = program(max_, project), f"projects/{project.slug}/policies/{policy.pk}/serving"
+    client.force_login(max_)
+    page = reverse("policies:policy", args=[project.slug, policy.pk])
+    asked = {"max_waiting_requests": 3, "abandoned_after_seconds": 600}
+    words = ["--max-waiting-requests=3", "--abandoned-after-seconds=600"]
+
+    def served_with():
+        """What its server is started with; then it is unloaded."""
+        found = serve_config(PolicyServing.objects.get(), 60.0)
+        stop_policy_serving(actor=max_, policy=policy)
+        return found["max_waiting_requests"], found["abandoned_after_seconds"]
+
+    assert client.post(f"{page}serving/start/", asked).status_code == 302
+    assert served_with() == (3, 600)
+    assert client.get(page).context["limits_form"]["max_waiting_requests"].value() == 3  # what was set last
+    client.post(f"{page}serving/start/", dict.fromkeys(asked, ""))
+    assert served_with() == (64, 60)  # the usual
+    call_command("serve_policy", project.slug, "base", "--start", *words, actor=max_.username)
+    assert served_with() == (3, 600)
+    with pytest.raises(CommandError, match="add --start"):
+        call_command("serve_policy", project.slug, "base", *words, actor=max_.username)
+    start_policy_serving(actor=max_, policy=policy, on_request=True)  # a conversation keeps them
+    assert served_with() == (3, 600)
+    assert call("POST", f"{address}/start", asked).status_code == 200
+    assert asked.items() <= call("GET", address).json().items()
+    assert call("POST", f"{address}/start", asked | {"max_waiting_requests": 4}).status_code == 409
+    stop_policy_serving(actor=max_, policy=policy)
+    for name, value, label in (
+        ("max_waiting_requests", 0, "Answers that may wait: 1 to 1,024 are possible here, found 0."),
+        ("max_waiting_requests", 1025, "Answers that may wait: 1 to 1,024 are possible here, found 1,025."),
+        (
+            "abandoned_after_seconds",
+            9,
+            "Seconds that it writes for nobody: 10 to 3,600 are possible here, found 9.",
+        ),
+    ):
+        assert label in client.post(f"{page}serving/start/", {name: value}, follow=True).content.decode()
+        refused = call("POST", f"{address}/start", {name: value})
+        assert (refused.status_code, list(refused.json()["fields"])) == (400, [name])
+        with pytest.raises(CommandError, match=label):
+            option = f"--{name.replace('_', '-')}={value}"
+            call_command("serve_policy", project.slug, "base", "--start", option, actor=max_.username)
+    assert PolicyServing.objects.get().state == PolicyServing.State.STOPPED

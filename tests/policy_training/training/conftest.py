@@ -42,8 +42,8 @@ from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
 from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions
 from policy_training.training.ppo.config import AlgorithmOptions, CriticOptions, PPOConfig, RolloutOptions
-from policy_training.training.ppo.ptx import PtxMix
 from policy_training.training.ppo.setup import PPOState
+from policy_training.training.ptx import PtxMix
 from policy_training.training.rollouts.rollouts import RolloutScorer, tokenize_prompts
 from tests.learning.fork_server import shared_fork_server
 from tests.policy_training.training.ppo_states import build_state

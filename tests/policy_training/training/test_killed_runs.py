@@ -176,10 +176,17 @@ def run_of(path: Any, recipe: str, policy: Any, reward_model: Any) -> Any:
             )
             return create_run(path, recipe, config, prompts=prompt_rows(12))
         case "policy_gradient":
-            config = test_policy_gradient.gradient_config(
-                policy, reward_model, algorithm=test_policy_gradient.GRPO, rollout=rollouts, **common
+            # 0.3 examples to each of the 8 responses of an update: what is due is carried from one to the next.
+            algorithm = replace(
+                test_policy_gradient.GRPO,
+                ptx_coefficient=0.5,
+                ptx_texts_share=0.5,
+                ptx_examples_per_response=0.3,
             )
-            return create_run(path, recipe, config, prompts=prompt_rows(14))
+            config = test_policy_gradient.gradient_config(
+                policy, reward_model, algorithm=algorithm, rollout=rollouts, **common
+            )
+            return create_run(path, recipe, config, **test_recipes.PPO_ROWS)
         case _:
             config = replace(test_recipes.long_ppo(policy, reward_model), rollout=rollouts, **common)
             # The critic alone learns in the first step.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from learning.interface.options import UserError, load_options, options_to_compare, options_to_dict
 from learning.interface.training_options import (
     EvaluationOptions,
     ModelOptions,
@@ -16,6 +17,7 @@ from learning.interface.training_options import (
     OptimizerOptions,
     RuntimeOptions,
 )
+from learning.run_context import RunContext
 from policy_training.training.policy_gradient import recipe as policy_gradient
 from policy_training.training.policy_gradient.config import PolicyGradientConfig, PolicyGradientOptions
 from policy_training.training.policy_gradient.losses import (
@@ -26,7 +28,17 @@ from policy_training.training.policy_gradient.losses import (
     rewards_to_go,
 )
 from policy_training.training.ppo.config import RewardOptions, RolloutOptions
-from tests.policy_training.training.conftest import BATCH, create_run, in_process, launch, prompt_rows
+from policy_training.training.ptx import PtxMix
+from tests.policy_training.training.conftest import (
+    BATCH,
+    create_run,
+    demonstration_rows,
+    in_process,
+    launch,
+    prompt_rows,
+    text_rows,
+)
+from tests.policy_training.training.test_ppo_update import mean_token_gradient, mixed_in, numpy_token_nats
 from tests.policy_training.training.test_recipes import tensors
 
 V, L = 3, 2
@@ -269,6 +281,97 @@ def test_how_an_update_is_cut_into_micro_batches_does_not_change_it(
         assert all(torch.allclose(weights[key], moved[-1][0][key], rtol=0, atol=1e-6) for key in weights)
 
 
+PTX_ROWS = {"texts": text_rows(4), "demonstrations": demonstration_rows(4, heldout=0)}
+
+
+@pytest.mark.parametrize(
+    ("averaging", "each", "counts"),
+    [("responses", {"ptx_examples_per_minibatch": 4}, (2, 2)), ("tokens", {}, (8, 8))],
+)
+def test_ptx_adds_its_gradient_and_is_logged_in_nats_a_token(
+    tmp_path, policy_path, reward_model_path, tokenizer, averaging, each, counts
+):
+    """The step's gradient is that of the rollouts, however they are averaged, plus the coefficient times that of the
+    mean loss of the tokens mixed in, recomputed in float64; without a number one to each of the 16 responses.
+    """
+
+    def gradient(coefficient: float):
+        algorithm = dataclasses.replace(
+            GRPO,
+            averaging=averaging,
+            responses_per_minibatch=16,
+            ptx_coefficient=coefficient,
+            ptx_texts_share=0.5,
+            **each,
+        )
+        still = OptimizerOptions(learning_rate=1e-9, schedule="constant", max_grad_norm=0.0)
+        config = gradient_config(policy_path, reward_model_path, algorithm=algorithm, policy_optimizer=still)
+        run = create_run(
+            tmp_path / str(coefficient), "policy_gradient", config, prompts=prompt_rows(8), **PTX_ROWS
+        )
+        context = RunContext.open(run, PolicyGradientConfig)
+        try:
+            state = policy_gradient.build_state(context)
+            rollouts, _ = policy_gradient.step_rollouts(state, 1)
+            minibatches = policy_gradient.make_minibatches(state, rollouts)
+            policy_gradient.gather_advantages(state, rollouts, minibatches)
+            kept, real = {}, state.policy.step
+
+            def step():
+                kept["gradient"] = torch.cat([p.grad.flatten() for p in state.policy.model.parameters()])
+                return real()
+
+            state.policy.step = step
+            metrics = policy_gradient.update_policy(state, minibatches[0])
+        finally:
+            context.release()
+        return kept["gradient"].double(), metrics, state
+
+    alone, metrics_alone, state_alone = gradient(0.0)
+    assert state_alone.ptx is None and "ptx_loss" not in metrics_alone
+    both, metrics, state = gradient(0.7)
+    assert state.ptx.drawn == dict(zip(("texts", "demonstrations"), counts, strict=True))
+    # Which were drawn is the sampler's: the same draw from a second mix.
+    size, numbers = sum(counts), list(range(4))
+    drawn = PtxMix(
+        texts=numbers,
+        demonstrations=numbers,
+        texts_share=0.5,
+        examples_per_step=size,
+        seed=state.config.runtime.seed + 1,
+    ).next(16)
+    sequences = mixed_in(
+        tokenizer,
+        [PTX_ROWS["texts"][number] for number in drawn[: counts[0]]],
+        [PTX_ROWS["demonstrations"][number] for number in drawn[counts[0] :]],
+    )
+    reference = mean_token_gradient(state.policy.model, sequences)
+    torch.testing.assert_close(both, alone + 0.7 * reference, rtol=0, atol=1e-6)
+    nats = [
+        nat for prompt, counted in sequences for nat in numpy_token_nats(state.policy.model, prompt, counted)
+    ]
+    ptx_loss = sum(nats) / len(nats)
+    assert metrics["ptx_loss"] == pytest.approx(ptx_loss, abs=1e-5)
+    assert metrics["loss"] == pytest.approx(metrics_alone["loss"] + 0.7 * ptx_loss, abs=1e-4)
+
+
+def test_options_stored_before_there_was_a_ptx_loss_mean_what_they_did():
+    """A run that was cut then goes on: what its checkpoints were made with is the same."""
+    new = {name for name in PolicyGradientOptions.__dataclass_fields__ if name.startswith("ptx_")}
+    stored = {name: value for name, value in options_to_dict(GRPO).items() if name not in new}
+    loaded = load_options(PolicyGradientOptions, stored)
+    assert loaded == GRPO and loaded.ptx_coefficient == 0 and len(new) == 4
+    assert options_to_compare(loaded) == stored
+
+
+def test_ptx_without_its_rows_is_refused(tmp_path, policy_path, reward_model_path):
+    algorithm = dataclasses.replace(GRPO, ptx_coefficient=1.0, ptx_texts_share=1.0)
+    config = gradient_config(policy_path, reward_model_path, algorithm=algorithm)
+    run = create_run(tmp_path / "run", "policy_gradient", config, prompts=prompt_rows(8))
+    with pytest.raises(UserError, match="ptx_coefficient: 1.0 with ptx_texts_share 1.0 needs inputs/texts"):
+        in_process(policy_gradient, PolicyGradientConfig, run)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -288,3 +391,7 @@ def test_options_that_do_not_fit_are_refused(changes, said):
         gradient_config("x", "y", **changes)
     with pytest.raises(ValueError, match="has no ratio"):
         PolicyGradientOptions(clip_range=0.2)
+    with pytest.raises(ValueError, match="ptx_texts_share must be between 0 and 1, found 1.5"):
+        PolicyGradientOptions(ptx_coefficient=1.0, ptx_texts_share=1.5)
+    with pytest.raises(ValueError, match="ptx_examples_per_minibatch 3: give one of them"):
+        PolicyGradientOptions(ptx_examples_per_response=1.0, ptx_examples_per_minibatch=3)

@@ -12,7 +12,7 @@ from policy_training.training.ppo import recipe as ppo
 from policy_training.training.ppo import update as ppo_update
 from policy_training.training.ppo.config import AlgorithmOptions, CriticOptions, RolloutOptions
 from policy_training.training.ppo.experience import gather_experience
-from policy_training.training.ppo.ptx import PtxMix, ptx_examples_per_step
+from policy_training.training.ptx import PtxMix, ptx_examples_per_step
 from policy_training.training.supervised.demonstrations import demonstration_examples
 from policy_training.training.supervised.texts import text_examples
 from tests.policy_training.training.conftest import BATCH, demonstration_rows, text_rows
@@ -60,6 +60,27 @@ def numpy_token_nats(model, prompt_ids, response_ids) -> list[float]:
     return [-logprobs[len(prompt_ids) - 1 + place, token] for place, token in enumerate(response_ids)]
 
 
+def mixed_in(tokenizer, texts, demonstrations) -> list[tuple[list[int], list[int]]]:
+    """(what stands before, what counts) of each: of a text every token and its end, of a demonstration its response."""
+    ids = [tokenizer.encode(row["text"], add_special_tokens=False) for row in texts]
+    examples = [demonstration_examples(row, tokenizer, BATCH)[0] for row in demonstrations]
+    return [([tokenizer.bos_token_id], [*text, tokenizer.eos_token_id]) for text in ids] + [
+        (list(example.prompt_ids), list(example.response_ids[0])) for example in examples
+    ]
+
+
+def mean_token_gradient(model, sequences) -> torch.Tensor:
+    """Of the mean negative log-likelihood of the tokens that count, in float64."""
+    model = model.double()
+    n_tokens = sum(len(response) for _, response in sequences)
+    loss = torch.zeros((), dtype=torch.float64)
+    for prompt, response in sequences:
+        logprobs = torch.log_softmax(model(torch.tensor([prompt + response])).logits[0], dim=-1)
+        for place, token in enumerate(response):
+            loss = loss - logprobs[len(prompt) - 1 + place, token] / n_tokens
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+
+
 @pytest.mark.parametrize(("share", "counts"), [(1.0, (4, 0)), (0.0, (0, 4)), (0.5, (2, 2))])
 def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_step(
     small_state, tokenizer, share, counts
@@ -69,7 +90,6 @@ def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_
     """
     algorithm = AlgorithmOptions(responses_per_minibatch=16, ptx_coefficient=0.7, ptx_texts_share=share)
     still = OptimizerOptions(learning_rate=1e-9, schedule="constant", max_grad_norm=0.0)
-    texts = [row["text"] for row in text_rows(4)]
     demonstrations = demonstration_rows(4, heldout=0)
 
     def run(*, with_ptx: bool):
@@ -103,22 +123,12 @@ def test_ptx_adds_its_gradient_over_every_token_of_a_text_in_the_same_optimizer_
     drawn = PtxMix(
         texts=list(range(4)), demonstrations=list(range(4)), texts_share=share, examples_per_step=4, seed=0
     ).next(16)
-    model = model.double()
-    model.zero_grad()
-    sequences = []
-    for number in drawn[: counts[0]]:
-        ids = tokenizer.encode(texts[number], add_special_tokens=False)
-        sequences.append(([tokenizer.bos_token_id], [*ids, tokenizer.eos_token_id]))
-    for number in drawn[counts[0] :]:
-        example = demonstration_examples(demonstrations[number], tokenizer, BATCH)[0]
-        sequences.append((list(example.prompt_ids), list(example.response_ids[0])))
-    n_tokens = sum(len(response) for _, response in sequences)
-    loss = torch.zeros((), dtype=torch.float64)
-    for prompt, response in sequences:
-        logprobs = torch.log_softmax(model(torch.tensor([prompt + response])).logits[0], dim=-1)
-        for place, token in enumerate(response):
-            loss = loss - logprobs[len(prompt) - 1 + place, token] / n_tokens
-    reference = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+    sequences = mixed_in(
+        tokenizer,
+        [text_rows(4)[number] for number in drawn[: counts[0]]],
+        [demonstrations[number] for number in drawn[counts[0] :]],
+    )
+    reference = mean_token_gradient(model, sequences)
     torch.testing.assert_close(both.double(), alone.double() + 0.7 * reference, rtol=0, atol=1e-6)
     # Logged in nats a token, not times its coefficient.
     nats = [nat for prompt, response in sequences for nat in numpy_token_nats(model, prompt, response)]

@@ -1,19 +1,26 @@
-"""What the ptx loss of PPO is computed on: pretraining texts, demonstrations, or both by a share.
+"""The ptx loss of PPO and policy gradients: on pretraining texts, demonstrations, or both by a share.
 
 InstructGPT (C.4) and Secrets of RLHF I (5.4) mix pretraining text, of which every token counts. Demonstrations, of
 which the response's tokens count, stand in where a project has no texts; a run never chooses between them by itself.
 """
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
-from learning.batches.collation import Example
+from learning.batches.collation import Example, TokenBatch, collate
+from learning.batches.forward import compute_token_logprobs
+from learning.batches.micro_batching import example_size, micro_batches
 from learning.batches.samplers import ContinuousBatchSampler, ProportionalSampler, exact_share
+from learning.distributed import DistributedContext
+from learning.engine import Engine
 from learning.interface.options import UserError
 from learning.interface.record_schemas import DEMONSTRATIONS, TEXTS
 from learning.run_context import RunContext
-from policy_training.training.ppo.config import AlgorithmOptions, PPOConfig
+from policy_training.training.attention import with_math_attention
+from policy_training.training.losses import language_model_loss
+from policy_training.training.rollouts.config import PtxOptions
 from policy_training.training.supervised.demonstrations import Row, demonstration_examples, split_train
 from policy_training.training.supervised.texts import text_examples
 
@@ -95,10 +102,10 @@ class PtxMix:
             self._demonstration_sampler.load_state_dict(state["samplers"]["demonstrations"])
 
 
-def read_ptx_mix(context: RunContext[PPOConfig], tokenizer: Any) -> PtxMix | None:
+def read_ptx_mix(context: RunContext[Any], tokenizer: Any) -> PtxMix | None:
     """The training rows of the run's texts and demonstrations; None when the ptx loss is off. Raises UserError."""
     config = context.options
-    algorithm = config.algorithm
+    algorithm: PtxOptions = config.algorithm
     if algorithm.ptx_coefficient == 0:
         return None
     texts: list[Example] = []
@@ -121,15 +128,15 @@ def read_ptx_mix(context: RunContext[PPOConfig], tokenizer: Any) -> PtxMix | Non
     )
 
 
-def ptx_examples_per_step(algorithm: AlgorithmOptions) -> int | None:
+def ptx_examples_per_step(algorithm: PtxOptions) -> int | None:
     """None: by the responses of each step."""
     if algorithm.ptx_examples_per_minibatch == 0:  # as configurations of earlier versions have it
         return algorithm.responses_per_minibatch
     return algorithm.ptx_examples_per_minibatch
 
 
-def _training_rows(context: RunContext[PPOConfig], name: str, schema: Any) -> list[Row]:
-    algorithm = context.options.algorithm
+def _training_rows(context: RunContext[Any], name: str, schema: Any) -> list[Row]:
+    algorithm: PtxOptions = context.options.algorithm
     if not context.has_input(name):
         raise UserError(
             f"config.algorithm.ptx_coefficient: {algorithm.ptx_coefficient} with ptx_texts_share "
@@ -140,3 +147,75 @@ def _training_rows(context: RunContext[PPOConfig], name: str, schema: Any) -> li
     if not train_rows:
         raise UserError(f"inputs/{name}: no row has split 'train'; the ptx loss has nothing to learn from")
     return train_rows
+
+
+class PtxState(Protocol):
+    """What an update with a ptx loss needs of a run's state."""
+
+    policy: Engine
+    distributed: DistributedContext
+    tokenizer: Any
+    ptx: PtxMix | None
+
+    @property
+    def config(self) -> Any: ...
+
+
+@dataclass
+class PtxMicroBatch:
+    """One micro-batch of the ptx mix; `step_tokens`: its counted tokens in the optimizer step, on all ranks."""
+
+    batch: TokenBatch
+    is_dummy: bool
+    step_tokens: int
+
+
+def add_ptx(state: PtxState, responses: int, loss_denominator: float) -> dict[str, float]:
+    """Adds ptx_coefficient times the mean loss of the tokens mixed in to the optimizer step that the policy gathers.
+
+    `responses`: of this process, that the step learns from. `loss_denominator`: what the step's other losses are
+    divided by. The metric `ptx_loss` is in nats a token, as any language-model loss, whatever the coefficient; none
+    where nothing is mixed in. (InstructGPT, 3.5 and C.4.)
+    """
+    ptx = ptx_micro_batches(state, responses)
+    if not ptx:
+        return {}
+    total = 0.0
+    for micro_batch in ptx:
+        logprobs_NR = state.policy.forward(with_math_attention, compute_token_logprobs, micro_batch.batch)
+        nats = language_model_loss(logprobs_NR, micro_batch.batch.is_response_NR)
+        total += 0.0 if micro_batch.is_dummy else float(nats.detach())
+        weight = state.config.algorithm.ptx_coefficient * loss_denominator / micro_batch.step_tokens
+        state.policy.accumulate(weight * nats, loss_denominator, is_dummy=micro_batch.is_dummy)
+    return {"ptx_loss": state.distributed.sum(total) / ptx[0].step_tokens}
+
+
+def ptx_micro_batches(state: PtxState, responses: int) -> list[PtxMicroBatch]:
+    """The next texts and demonstrations, of a minibatch of which this process has so many responses; none when the ptx
+    loss is off.
+    """
+    if state.ptx is None:
+        return []
+    examples = state.ptx.next(round(state.distributed.sum(float(responses))))
+    if not examples:
+        return []
+    step_tokens = sum(len(example.response_ids[0]) for example in examples)
+    return [
+        PtxMicroBatch(
+            batch=collate(
+                [examples[index] for index in micro.indices],
+                layout="padded",  # one response each: nothing to share
+                pad_id=state.tokenizer.pad_token_id,
+                device=state.distributed.device,
+            ),
+            is_dummy=micro.is_dummy,
+            step_tokens=step_tokens,
+        )
+        for micro in micro_batches(
+            [example_size(example, "padded") for example in examples],
+            range(len(examples)),
+            max_tokens=state.config.batch.micro_batch_tokens,
+            rank=state.distributed.rank,
+            world_size=state.distributed.world_size,
+        )
+    ]

@@ -1,0 +1,233 @@
+"""Fields of forms that ask for further reward models and functions, their weights and their options."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext, gettext_lazy
+
+from policy_training.reward_batches import MAX_BATCHES_TEXT, batches_as_text, batches_for, batches_in
+from policy_training.rewards import known_functions, parts_in
+from policy_training.training.reward_config import RewardFunctionPart
+from rewardmodel.models import RewardModel
+from workspace.errors import ActionError
+from workspace.models import Project
+
+_BATCHES_HELP = gettext_lazy(
+    "For models whose tokenizer or memory asks for others: max_prompt_tokens=512 max_response_tokens=256, for example, "
+    "also max_micro_batch_tokens and layout. In the order of the list, with ; between the models. Empty: as the first "
+    "reward model."
+)
+
+
+class RewardModelsField(forms.ModelMultipleChoiceField):
+    def label_from_instance(self, obj: RewardModel) -> str:
+        return obj.name
+
+
+def numbers_in(text: str) -> list[float]:
+    """Numbers with spaces or commas between them. Raises ValidationError."""
+    try:
+        found = [float(part) for part in text.replace(",", " ").replace(";", " ").split()]
+    except ValueError:
+        found = [math.nan]
+    if not all(map(math.isfinite, found)):
+        raise forms.ValidationError(gettext("Write numbers with spaces between them, for example 0.5 1"))
+    return found
+
+
+class RewardPartsFields(forms.Form):
+    """Further reward models and functions, and the weight of each. Mixed into forms that know a project."""
+
+    further_reward_models = RewardModelsField(
+        RewardModel.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy(
+            "Their scores are combined with that of the first one. They may have another base and tokenizer."
+        ),
+        label=gettext_lazy("Further reward models"),
+    )
+    further_weights = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Weights of the further reward models"),
+        help_text=gettext_lazy(
+            "A number each, in the order of the list; empty: 1 each. Read by the weighted sum."
+        ),
+    )
+    further_batches = forms.CharField(
+        required=False,
+        max_length=MAX_BATCHES_TEXT,
+        label=gettext_lazy("Lengths and passes of the further reward models, in their own tokens"),
+        help_text=_BATCHES_HELP,
+    )
+    further_criteria = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy(
+            "Of each, the newest reward model that learned it alone, as it is when the training begins: in rounds that "
+            "follow each other a newer one each time."
+        ),
+        label=gettext_lazy("Further reward models: the newest of a criterion"),
+    )
+    criterion_weights = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Weights of the newest reward models of criteria"),
+        help_text=gettext_lazy(
+            "A number each, in the order of the list; empty: 1 each. Read by the weighted sum."
+        ),
+    )
+    criterion_batches = forms.CharField(
+        required=False,
+        max_length=MAX_BATCHES_TEXT,
+        label=gettext_lazy("Lengths and passes of the newest reward models of criteria, in their own tokens"),
+        help_text=_BATCHES_HELP,
+    )
+    reward_functions = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy(
+            "Functions of prompt and response, which the site's operator allows. They are added."
+        ),
+        label=gettext_lazy("Reward functions"),
+    )
+    function_weights = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Weights of the reward functions"),
+        help_text=gettext_lazy("A number each, in the order of the list; empty: 1 each."),
+    )
+    function_time_limits = forms.CharField(
+        required=False,
+        max_length=200,
+        label=gettext_lazy("Time limits of the reward functions, in seconds"),
+        help_text=gettext_lazy(
+            "For the responses of one step; a function that takes longer ends the run. A number each, in the order of "
+            "the list; empty: 60 each."
+        ),
+    )
+
+    def offer_rewards(self, project: Project) -> None:
+        """After the other fields have their looks."""
+        models, functions = self.fields["further_reward_models"], self.fields["reward_functions"]
+        criteria = self.fields["further_criteria"]
+        assert isinstance(models, forms.ModelMultipleChoiceField)
+        assert isinstance(functions, forms.MultipleChoiceField)
+        assert isinstance(criteria, forms.MultipleChoiceField)
+        # Not in the database's order of words: weights belong to places in this list, for programs too.
+        criteria.choices = [(name, name) for name in sorted(project.criteria.values_list("name", flat=True))]
+        models.queryset = project.reward_models.order_by("-pk")
+        functions.choices = [(name, name.rpartition(".")[2]) for name in known_functions()]
+        for field in (models, criteria, functions):
+            field.widget.attrs["class"] = "form-check-input"
+
+    def clean_further_weights(self) -> list[float]:
+        return numbers_in(self.cleaned_data["further_weights"])
+
+    def clean_criterion_weights(self) -> list[float]:
+        return numbers_in(self.cleaned_data["criterion_weights"])
+
+    def clean_further_batches(self) -> list[dict[str, Any] | None]:
+        return batches_in(self.cleaned_data["further_batches"])
+
+    def clean_criterion_batches(self) -> list[dict[str, Any] | None]:
+        return batches_in(self.cleaned_data["criterion_batches"])
+
+    def clean_function_weights(self) -> list[float]:
+        return numbers_in(self.cleaned_data["function_weights"])
+
+    def clean_function_time_limits(self) -> list[float]:
+        return numbers_in(self.cleaned_data["function_time_limits"])
+
+    def reward_parts(self) -> dict[str, Any]:
+        """models and functions of RewardSourcesOptions, those that were chosen. Raises ActionError."""
+        values = self.cleaned_data
+        models = list(values["further_reward_models"])
+        criteria = sorted(values["further_criteria"])
+        # In the order of the list, which is also that of the weights.
+        functions = [name for name in known_functions() if name in values["reward_functions"]]
+        found: dict[str, Any] = {}
+        if models:
+            what = gettext("further reward models")
+            weights = weights_for(len(models), values["further_weights"], what)
+            batches = batches_for(len(models), values["further_batches"], what)
+            found["models"] = [
+                {"name": model.name, "weight": weight, **batch}
+                for model, weight, batch in zip(models, weights, batches, strict=True)
+            ]
+        if criteria:
+            weights = weights_for(len(criteria), values["criterion_weights"], gettext("criteria"))
+            batches = batches_for(len(criteria), values["criterion_batches"], gettext("criteria"))
+            found["models"] = found.get("models", []) + [
+                {"criterion": name, "weight": weight, **batch}
+                for name, weight, batch in zip(criteria, weights, batches, strict=True)
+            ]
+        if functions:
+            weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
+            found["functions"] = [
+                {"function": name, "weight": weight} for name, weight in zip(functions, weights, strict=True)
+            ]
+            limits = values["function_time_limits"]
+            if limits and len(limits) != len(functions):
+                raise ActionError(
+                    gettext(
+                        "There are %(count)s reward functions and %(limits)s time limits: give one each, or none."
+                    )
+                    % {"count": len(functions), "limits": len(limits)},
+                    code="bad_time_limits",
+                )
+            for part, limit in zip(found["functions"], limits, strict=False):
+                part["time_limit_seconds"] = limit
+        return found
+
+
+def weights_for(count: int, weights: Sequence[float], what: str) -> list[float]:
+    """One each. Raises ActionError."""
+    if not weights:
+        return [1.0] * count
+    if len(weights) != count:
+        raise ActionError(
+            gettext("There are %(count)s %(what)s and %(weights)s weights: give one each, or none.")
+            % {"count": count, "what": what, "weights": len(weights)},
+            code="bad_weights",
+        )
+    return list(weights)
+
+
+def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the fields of RewardPartsFields say of an earlier run."""
+    rewards = config.get("rewards") or {}
+    keys = dict(project.reward_models.values_list("name", "pk"))
+    models = {
+        keys[part["name"]]: part
+        for part in parts_in(rewards, "models")
+        if part.get("name") in keys and not part.get("criterion")
+    }
+    newest_first = sorted(models, reverse=True)
+    criteria = {part["criterion"]: part for part in parts_in(rewards, "models") if part.get("criterion")}
+    by_name = sorted(criteria)
+    functions = {part["function"]: part for part in parts_in(rewards, "functions")}
+    chosen = [functions[name] for name in known_functions() if name in functions]
+    usual = RewardFunctionPart.time_limit_seconds
+    limits = [part.get("time_limit_seconds", usual) for part in chosen]
+    return {
+        "further_reward_models": newest_first,
+        "further_weights": numbers_as_text([models[key].get("weight", 1.0) for key in newest_first]),
+        "further_batches": batches_as_text([models[key].get("batch") for key in newest_first]),
+        "further_criteria": by_name,
+        "criterion_weights": numbers_as_text([criteria[name].get("weight", 1.0) for name in by_name]),
+        "criterion_batches": batches_as_text([criteria[name].get("batch") for name in by_name]),
+        "reward_functions": [part["function"] for part in chosen],
+        "function_weights": numbers_as_text([part.get("weight", 1.0) for part in chosen]),
+        "function_time_limits": numbers_as_text(limits) if any(limit != usual for limit in limits) else "",
+    }
+
+
+def numbers_as_text(numbers: Sequence[float]) -> str:
+    """As `numbers_in` reads them again, without a loss."""
+    return " ".join(
+        f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}" for number in numbers
+    )
