@@ -23,7 +23,12 @@ SHARED, ALL = "shared", "everything"
 # Kinds that are told with another.
 MODULES = {"me": "projects", "claim": "assignments", "firings": "schedules"}
 # Parts of a kind that are a kind of their own: (kind, part).
-PARTS = {("policies", "serving"): "policy_serving"}
+PARTS = {
+    ("policies", "serving"): "policy_serving",
+    ("policies", "evaluations"): "policy_evaluations",
+    ("policies", "benchmarks"): "policy_benchmarks",
+    ("policy_trainings", "chained"): "chained_trainings",
+}
 # Where the rule of _method_name says little.
 NAMES = {
     "get_me": "me",
@@ -33,6 +38,9 @@ NAMES = {
     "put_uploads_public_id_pieces": "send_piece",
     "post_uploads_public_id_import": "start_import",
     "post_rounds_number_continue": "start_next",
+    "list_policies_id_evaluations": "list",
+    "list_policies_id_benchmarks": "list",
+    "list_policy_trainings_chained": "list",
     "get_policies_id_serving": "get",
     "post_policies_id_serving_start": "start",
     "post_policies_id_serving_stop": "stop",
@@ -54,8 +62,8 @@ def module_of(path: str) -> str:
     """In which module the operation of an address is: roundtable.client.resources.NAME."""
     words = path.removeprefix("/projects/{slug}/").strip("/").split("/")
     name = words[0].replace("-", "_")
-    part = PARTS.get((name, words[2])) if len(words) > 2 else None
-    return part or MODULES.get(name, name)
+    parts = [PARTS[name, word] for word in words[1:3] if (name, word) in PARTS]
+    return parts[0] if parts else MODULES.get(name, name)
 
 
 def class_name(module: str) -> str:

@@ -2,9 +2,9 @@
 
 # ruff: noqa: I001
 from roundtable.client.resources.shared import (
-    Artifact, Asked, Decision, Mark, Named, NewAudienceRequest, NewPushRequest, OneBatch, OneRun, OwnText,
-    OwnTextRow, OwnVersion, PatchedModelDescriptionRequest, Preset, Presets, Progress, Returned, Run,
-    SaidOfVersion, ShareOfSetRequest, StepValuesRequest,
+    Artifact, Asked, Decision, Mark, Named, NewAudienceRequest, NewPushRequest, OneBatch, OneChainedTraining,
+    OneRun, OwnText, OwnTextRow, OwnVersion, PatchedModelDescriptionRequest, Preset, Presets, Progress,
+    Returned, Run, Runs, SaidOfVersion, ShareOfSetRequest, StepValuesRequest,
 )  # fmt: skip
 from roundtable.client.resources.ai_judgings import (
     AIJudging, AIJudgingBodyRequest, ListAiJudgingsQuery,
@@ -24,6 +24,9 @@ from roundtable.client.resources.batches import (
 )  # fmt: skip
 from roundtable.client.resources.benchmark_files import (
     BenchmarkFile, BenchmarkFileBodyRequest, ListBenchmarkFilesQuery,
+)  # fmt: skip
+from roundtable.client.resources.chained_trainings import (
+    ChainedTraining, ListPolicyTrainingsChainedQuery,
 )  # fmt: skip
 from roundtable.client.resources.checks import (
     Checks, PatchedChangedChecksRequest,
@@ -91,13 +94,18 @@ from roundtable.client.resources.pay_rate import (
     NewPayRateRequest, PayRate,
 )  # fmt: skip
 from roundtable.client.resources.policies import (
-    BenchmarkBodyRequest, EvaluatePolicyBodyRequest, FineTuneBodyRequest, ImportBodyRequest, OnePolicy,
-    Policy, PolicyBenchmark, PolicyEvaluation, PretrainBodyRequest, Runs, SampleBodyRequest,
-    ListPoliciesQuery, ListPoliciesIdBenchmarksQuery, ListPoliciesIdEvaluationsQuery,
+    FineTuneBodyRequest, ImportBodyRequest, OnePolicy, Policy, PretrainBodyRequest, SampleBodyRequest,
+    ListPoliciesQuery,
+)  # fmt: skip
+from roundtable.client.resources.policy_benchmarks import (
+    BenchmarkBodyRequest, PolicyBenchmark, ListPoliciesIdBenchmarksQuery,
 )  # fmt: skip
 from roundtable.client.resources.policy_comparisons import (
     AlongBodyRequest, CompareBodyRequest, OneComparison, PolicyComparison, TagShares, Verdicts,
     ListPolicyComparisonsQuery,
+)  # fmt: skip
+from roundtable.client.resources.policy_evaluations import (
+    EvaluatePolicyBodyRequest, PolicyEvaluation, ListPoliciesIdEvaluationsQuery,
 )  # fmt: skip
 from roundtable.client.resources.policy_selections import (
     PolicySelection, SelectBodyRequest, ListPolicySelectionsQuery,
@@ -189,9 +197,9 @@ __all__ = [
     "AnnotatorQuality", "AnswerRowRequest", "Artifact", "Asked", "AskedBodyRequest", "AssignedTask",
     "Assignment", "Audience", "AuditEvent", "Batch", "BatchFromAnswersRequest",
     "BatchFromConversationsRequest", "BenchmarkBodyRequest", "BenchmarkFile", "BenchmarkFileBodyRequest",
-    "BestOfNBodyRequest", "Checks", "ClaimRequest", "Claimed", "ClaimedText", "CompareBodyRequest",
-    "Confirmed", "Conversation", "Cost", "Criterion", "DPOBodyRequest", "DailyLimit", "Dataset",
-    "DatasetFile", "DatasetFiles", "Decision", "Delivery", "Demonstration", "DraftNumber",
+    "BestOfNBodyRequest", "ChainedTraining", "Checks", "ClaimRequest", "Claimed", "ClaimedText",
+    "CompareBodyRequest", "Confirmed", "Conversation", "Cost", "Criterion", "DPOBodyRequest", "DailyLimit",
+    "Dataset", "DatasetFile", "DatasetFiles", "Decision", "Delivery", "Demonstration", "DraftNumber",
     "EvaluatePolicyBodyRequest", "EvaluateRewardModelBodyRequest", "Event", "Feed", "FineTuneBodyRequest",
     "Firing", "FirstStep", "FirstSteps", "GetDatasetsIdArchiveQuery", "GetDatasetsIdRowsQuery",
     "GetEventsQuery", "GetJudgmentsRowsQuery", "GetQualityLeaderboardQuery", "GetRunsIdMetricsQuery",
@@ -204,28 +212,29 @@ __all__ = [
     "ListLiveBatchesIdConversationsQuery", "ListLiveBatchesQuery", "ListMembersQuery",
     "ListOwnConversationsQuery", "ListOwnTextsQuery", "ListPoliciesIdBenchmarksQuery",
     "ListPoliciesIdEvaluationsQuery", "ListPoliciesQuery", "ListPolicyComparisonsQuery",
-    "ListPolicySelectionsQuery", "ListProjectsQuery", "ListPromptSetsQuery", "ListPromptsQuery",
-    "ListQualityAnnotatorsQuery", "ListQualityTasksQuery", "ListQuestionSettingsQuery", "ListQuestionsQuery",
-    "ListQueueLeasesQuery", "ListQueueStuckTasksQuery", "ListResponsesQuery", "ListReturnedJudgmentsOwnQuery",
-    "ListReturnedJudgmentsQuery", "ListRewardModelsIdEvaluationsQuery", "ListRewardModelsQuery",
-    "ListRoundsQuery", "ListRunsQuery", "ListSchedulesQuery", "ListTasksQuery",
-    "ListTrainingsIdQualificationsQuery", "ListTrainingsQuery", "ListUploadsQuery", "ListWebhooksQuery",
-    "ListWritingQuery", "ListWritingTextsQuery", "ListWritingToWriteQuery", "LiveBatch", "Machine", "Made",
-    "Mark", "MarkBodyRequest", "Me", "Member", "MemberWork", "MergeBodyRequest", "Metrics", "MorePeopleAsked",
-    "MorePeopleRequest", "MyProgress", "MyProject", "Named", "NamedBodyRequest", "NamedPromptSetRequest",
-    "NewAnswerRequest", "NewAudienceRequest", "NewBatchRequest", "NewConversationRequest",
-    "NewCriterionRequest", "NewDailyLimitRequest", "NewDatasetPushRequest", "NewDatasetRequest",
-    "NewDecisionRequest", "NewDemonstrationRowRequest", "NewDemonstrationsRequest", "NewGuidelineRequest",
-    "NewInvitation", "NewInvitationRequest", "NewKnownAnswerRequest", "NewKnownTasksRequest",
-    "NewLiveBatchRequest", "NewOneMoreRuleRequest", "NewOptOutsRequest", "NewPayRateRequest",
-    "NewProjectRequest", "NewPromptRowRequest", "NewPromptsRequest", "NewPushRequest", "NewQuestionRequest",
+    "ListPolicySelectionsQuery", "ListPolicyTrainingsChainedQuery", "ListProjectsQuery",
+    "ListPromptSetsQuery", "ListPromptsQuery", "ListQualityAnnotatorsQuery", "ListQualityTasksQuery",
+    "ListQuestionSettingsQuery", "ListQuestionsQuery", "ListQueueLeasesQuery", "ListQueueStuckTasksQuery",
+    "ListResponsesQuery", "ListReturnedJudgmentsOwnQuery", "ListReturnedJudgmentsQuery",
+    "ListRewardModelsIdEvaluationsQuery", "ListRewardModelsQuery", "ListRoundsQuery", "ListRunsQuery",
+    "ListSchedulesQuery", "ListTasksQuery", "ListTrainingsIdQualificationsQuery", "ListTrainingsQuery",
+    "ListUploadsQuery", "ListWebhooksQuery", "ListWritingQuery", "ListWritingTextsQuery",
+    "ListWritingToWriteQuery", "LiveBatch", "Machine", "Made", "Mark", "MarkBodyRequest", "Me", "Member",
+    "MemberWork", "MergeBodyRequest", "Metrics", "MorePeopleAsked", "MorePeopleRequest", "MyProgress",
+    "MyProject", "Named", "NamedBodyRequest", "NamedPromptSetRequest", "NewAnswerRequest",
+    "NewAudienceRequest", "NewBatchRequest", "NewConversationRequest", "NewCriterionRequest",
+    "NewDailyLimitRequest", "NewDatasetPushRequest", "NewDatasetRequest", "NewDecisionRequest",
+    "NewDemonstrationRowRequest", "NewDemonstrationsRequest", "NewGuidelineRequest", "NewInvitation",
+    "NewInvitationRequest", "NewKnownAnswerRequest", "NewKnownTasksRequest", "NewLiveBatchRequest",
+    "NewOneMoreRuleRequest", "NewOptOutsRequest", "NewPayRateRequest", "NewProjectRequest",
+    "NewPromptRowRequest", "NewPromptsRequest", "NewPushRequest", "NewQuestionRequest",
     "NewQuestionSettingsRequest", "NewResponseRowRequest", "NewResponsesRequest", "NewScheduleRequest",
     "NewSideRequest", "NewTasksRequest", "NewTrainingRequest", "NewUploadRequest", "NewWebhook",
-    "NewWebhookRequest", "NewWritingWorkRequest", "OneBatch", "OneComparison", "OneConversation",
-    "OneMoreRequest", "OneMoreRule", "OnePolicy", "OneRewardModel", "OneRound", "OneRun", "OneSchedule",
-    "OneTaskQuality", "OneText", "OneWritingWork", "OpenLiveBatch", "OpenTurn", "OptOuts", "OwnConversation",
-    "OwnConversationRow", "OwnJudgment", "OwnQuestion", "OwnReturned", "OwnStanding", "OwnText", "OwnTextRow",
-    "OwnVersion", "PPOBodyRequest", "PairConsensus", "PatchedChangedAudienceRequest",
+    "NewWebhookRequest", "NewWritingWorkRequest", "OneBatch", "OneChainedTraining", "OneComparison",
+    "OneConversation", "OneMoreRequest", "OneMoreRule", "OnePolicy", "OneRewardModel", "OneRound", "OneRun",
+    "OneSchedule", "OneTaskQuality", "OneText", "OneWritingWork", "OpenLiveBatch", "OpenTurn", "OptOuts",
+    "OwnConversation", "OwnConversationRow", "OwnJudgment", "OwnQuestion", "OwnReturned", "OwnStanding",
+    "OwnText", "OwnTextRow", "OwnVersion", "PPOBodyRequest", "PairConsensus", "PatchedChangedAudienceRequest",
     "PatchedChangedBatchRequest", "PatchedChangedChecksRequest", "PatchedChangedMemberRequest",
     "PatchedChangedMemberWorkRequest", "PatchedChangedProjectRequest", "PatchedChangedRunRequest",
     "PatchedChangedTaskRequest", "PatchedChangedTrainingRequest", "PatchedChangedWebhookRequest",

@@ -23,6 +23,7 @@ class Event(TypedDict):
         "run.failed",
         "run.user_error",
         "run.cancelled",
+        "training.refused",
         "round.sampling",
         "round.annotating",
         "round.reward_model",

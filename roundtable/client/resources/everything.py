@@ -5,6 +5,7 @@ from roundtable.client.resources.assignments import AssignmentsResource
 from roundtable.client.resources.audit import AuditResource
 from roundtable.client.resources.batches import BatchesResource
 from roundtable.client.resources.benchmark_files import BenchmarkFilesResource
+from roundtable.client.resources.chained_trainings import ChainedTrainingsResource
 from roundtable.client.resources.checks import ChecksResource
 from roundtable.client.resources.content_opt_outs import ContentOptOutsResource
 from roundtable.client.resources.criteria import CriteriaResource
@@ -26,7 +27,9 @@ from roundtable.client.resources.own_conversations import OwnConversationsResour
 from roundtable.client.resources.own_texts import OwnTextsResource
 from roundtable.client.resources.pay_rate import PayRateResource
 from roundtable.client.resources.policies import PoliciesResource
+from roundtable.client.resources.policy_benchmarks import PolicyBenchmarksResource
 from roundtable.client.resources.policy_comparisons import PolicyComparisonsResource
+from roundtable.client.resources.policy_evaluations import PolicyEvaluationsResource
 from roundtable.client.resources.policy_selections import PolicySelectionsResource
 from roundtable.client.resources.policy_serving import PolicyServingResource
 from roundtable.client.resources.policy_trainings import PolicyTrainingsResource
@@ -63,6 +66,7 @@ class ProjectResources:
         self.audit = AuditResource(transport, slug)
         self.batches = BatchesResource(transport, slug)
         self.benchmark_files = BenchmarkFilesResource(transport, slug)
+        self.chained_trainings = ChainedTrainingsResource(transport, slug)
         self.checks = ChecksResource(transport, slug)
         self.content_opt_outs = ContentOptOutsResource(transport, slug)
         self.criteria = CriteriaResource(transport, slug)
@@ -84,7 +88,9 @@ class ProjectResources:
         self.own_texts = OwnTextsResource(transport, slug)
         self.pay_rate = PayRateResource(transport, slug)
         self.policies = PoliciesResource(transport, slug)
+        self.policy_benchmarks = PolicyBenchmarksResource(transport, slug)
         self.policy_comparisons = PolicyComparisonsResource(transport, slug)
+        self.policy_evaluations = PolicyEvaluationsResource(transport, slug)
         self.policy_selections = PolicySelectionsResource(transport, slug)
         self.policy_serving = PolicyServingResource(transport, slug)
         self.policy_trainings = PolicyTrainingsResource(transport, slug)

@@ -8,46 +8,27 @@ from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 from roundtable.client.resource import Pages, Resource
 from roundtable.client.resources.shared import (
     NewPushRequest,
+    OneChainedTraining,
     OneRun,
     PatchedModelDescriptionRequest,
     Presets,
     Run,
+    Runs,
 )
 from roundtable.client.streams import Download
 from roundtable.operations import Operation
 
 
-class BenchmarkBodyRequest(TypedDict):
-    processes: NotRequired[int]
-    settings: NotRequired[dict[str, Any]]
-    file: int
-
-
-class EvaluatePolicyBodyRequest(TypedDict):
-    processes: NotRequired[int]
-    settings: NotRequired[dict[str, Any]]
-    preset: NotRequired[Literal["plain", "secrets"]]
-    reward_model: int
-    further_reward_models: NotRequired[list[int]]
-    further_weights: NotRequired[list[float]]
-    further_criteria: NotRequired[list[str]]
-    criterion_weights: NotRequired[list[float]]
-    reward_functions: NotRequired[list[str]]
-    function_weights: NotRequired[list[float]]
-    function_time_limits: NotRequired[list[float]]
-    reference: NotRequired[int]
-    prompt_set: int
-    prompts: NotRequired[int]
-
-
 class FineTuneBodyRequest(TypedDict):
+    start: NotRequired[int]
+    after_run: NotRequired[int]
+    after_training: NotRequired[int]
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
     preset: NotRequired[
         Literal["instructgpt_ppo_start", "sft_instructgpt", "sft_llama2", "sft_secrets", "tiny"]
     ]
-    start: NotRequired[int]
     rated_mark: NotRequired[str]
     rated_at_least: NotRequired[float]
     put_first: NotRequired[float]
@@ -93,39 +74,17 @@ class Policy(TypedDict):
     created_at: str
 
 
-class PolicyBenchmark(TypedDict):
-    id: int
-    policy: int
-    file: int
-    run: int
-    report: Any
-    created_at: str
-
-
-class PolicyEvaluation(TypedDict):
-    id: int
-    policy: int
-    reward_model: int
-    reference: int | None
-    prompt_set: str
-    run: int
-    report: Any
-    created_at: str
-
-
 class PretrainBodyRequest(TypedDict):
+    start: NotRequired[int]
+    after_run: NotRequired[int]
+    after_training: NotRequired[int]
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
     preset: NotRequired[
         Literal["instructgpt_ppo_start", "sft_instructgpt", "sft_llama2", "sft_secrets", "tiny"]
     ]
-    start: NotRequired[int]
     learn_from: NotRequired[Literal["texts", "demonstrations"]]
-
-
-class Runs(TypedDict):
-    runs: list[OneRun]
 
 
 class SampleBodyRequest(TypedDict):
@@ -148,16 +107,6 @@ class ListPoliciesQuery(TypedDict):
     order: NotRequired[Literal["-id", "id", "-name", "name"]]
     parent: NotRequired[int]
     reward_model: NotRequired[int]
-
-
-class ListPoliciesIdBenchmarksQuery(TypedDict):
-    limit: NotRequired[int]
-    order: NotRequired[Literal["-id", "id"]]
-
-
-class ListPoliciesIdEvaluationsQuery(TypedDict):
-    limit: NotRequired[int]
-    order: NotRequired[Literal["-id", "id"]]
 
 
 class PoliciesResource(Resource):
@@ -218,80 +167,6 @@ class PoliciesResource(Resource):
             ),
         )
 
-    def benchmarks(self, id: int, **query: Unpack[ListPoliciesIdBenchmarksQuery]) -> Pages[PolicyBenchmark]:
-        """How a policy did on tasks."""
-        return cast(
-            Pages[PolicyBenchmark],
-            self.perform(
-                Operation(
-                    "list_policies_id_benchmarks",
-                    "GET",
-                    "/projects/{slug}/policies/{id}/benchmarks",
-                    answer="page",
-                ),
-                {"id": id},
-                query=cast(Mapping[str, Any], query),
-            ),
-        )
-
-    def create_benchmarks(
-        self, id: int, *, idempotency_key: str | None = None, **body: Unpack[BenchmarkBodyRequest]
-    ) -> Runs:
-        """Queue the measurement of a policy on tasks."""
-        return cast(
-            Runs,
-            self.perform(
-                Operation(
-                    "post_policies_id_benchmarks",
-                    "POST",
-                    "/projects/{slug}/policies/{id}/benchmarks",
-                    answer="json",
-                    keyed=True,
-                ),
-                {"id": id},
-                key=idempotency_key,
-                body=body,
-            ),
-        )
-
-    def evaluations(
-        self, id: int, **query: Unpack[ListPoliciesIdEvaluationsQuery]
-    ) -> Pages[PolicyEvaluation]:
-        """How a policy did by reward models."""
-        return cast(
-            Pages[PolicyEvaluation],
-            self.perform(
-                Operation(
-                    "list_policies_id_evaluations",
-                    "GET",
-                    "/projects/{slug}/policies/{id}/evaluations",
-                    answer="page",
-                ),
-                {"id": id},
-                query=cast(Mapping[str, Any], query),
-            ),
-        )
-
-    def create_evaluations(
-        self, id: int, *, idempotency_key: str | None = None, **body: Unpack[EvaluatePolicyBodyRequest]
-    ) -> OneRun:
-        """Queue an evaluation."""
-        return cast(
-            OneRun,
-            self.perform(
-                Operation(
-                    "post_policies_id_evaluations",
-                    "POST",
-                    "/projects/{slug}/policies/{id}/evaluations",
-                    answer="json",
-                    keyed=True,
-                ),
-                {"id": id},
-                key=idempotency_key,
-                body=body,
-            ),
-        )
-
     def push(self, id: int, *, idempotency_key: str | None = None, **body: Unpack[NewPushRequest]) -> Run:
         """Queue its push to a repository of the Hugging Face Hub."""
         return cast(
@@ -310,10 +185,12 @@ class PoliciesResource(Resource):
             ),
         )
 
-    def fine_tune(self, *, idempotency_key: str | None = None, **body: Unpack[FineTuneBodyRequest]) -> OneRun:
+    def fine_tune(
+        self, *, idempotency_key: str | None = None, **body: Unpack[FineTuneBodyRequest]
+    ) -> OneRun | OneChainedTraining:
         """Queue fine-tuning on the project's demonstrations."""
         return cast(
-            OneRun,
+            OneRun | OneChainedTraining,
             self.perform(
                 Operation(
                     "post_policies_fine_tune",
@@ -356,10 +233,12 @@ class PoliciesResource(Resource):
             ),
         )
 
-    def pretrain(self, *, idempotency_key: str | None = None, **body: Unpack[PretrainBodyRequest]) -> OneRun:
+    def pretrain(
+        self, *, idempotency_key: str | None = None, **body: Unpack[PretrainBodyRequest]
+    ) -> OneRun | OneChainedTraining:
         """Queue training on every token of the project's texts, or of its demonstrations."""
         return cast(
-            OneRun,
+            OneRun | OneChainedTraining,
             self.perform(
                 Operation(
                     "post_policies_pretrain",

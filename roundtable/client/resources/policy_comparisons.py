@@ -14,35 +14,41 @@ class AlongBodyRequest(TypedDict):
     settings: NotRequired[dict[str, Any]]
     preset: NotRequired[Literal["plain", "secrets"]]
     reward_model: int
+    further_reward_models: NotRequired[list[int]]
     prompt_set: int
     prompts: NotRequired[int]
     server: NotRequired[str]
     model: NotRequired[str]
     question: NotRequired[str]
+    criteria: NotRequired[list[str]]
+    overlap: NotRequired[int]
     run: int
+    steps: NotRequired[list[int]]
 
 
 class CompareBodyRequest(TypedDict):
     settings: NotRequired[dict[str, Any]]
     preset: NotRequired[Literal["plain", "secrets"]]
     reward_model: int
+    further_reward_models: NotRequired[list[int]]
     prompt_set: int
     prompts: NotRequired[int]
     server: NotRequired[str]
     model: NotRequired[str]
     question: NotRequired[str]
+    criteria: NotRequired[list[str]]
+    overlap: NotRequired[int]
     policy: int
     others: NotRequired[list[int]]
     sources: NotRequired[list[int]]
     with_reference: NotRequired[bool]
-    criteria: NotRequired[list[str]]
-    overlap: NotRequired[int]
 
 
 class OneComparison(TypedDict):
     id: int
     policy: int
     reward_model: int
+    further_reward_models: list[int]
     prompt_set: str
     of_run: int | None
     run: int
@@ -56,6 +62,7 @@ class PolicyComparison(TypedDict):
     id: int
     policy: int
     reward_model: int
+    further_reward_models: list[int]
     prompt_set: str
     of_run: int | None
     run: int
@@ -86,6 +93,8 @@ class Verdicts(TypedDict):
     other: str
     by: Literal["reward_model", "judge", "people"]
     criterion: str
+    reward_model: int | None
+    score: float | None
     equal_answers: int | None
     tags: list[TagShares]
 
@@ -112,7 +121,7 @@ class PolicyComparisonsResource(Resource):
         )
 
     def create(self, *, idempotency_key: str | None = None, **body: Unpack[CompareBodyRequest]) -> OneRun:
-        """Queue the comparison of a policy with others, by a reward model, a judge and people."""
+        """Queue the comparison of a policy with others, by reward models, a judge and people."""
         return cast(
             OneRun,
             self.perform(
@@ -130,7 +139,7 @@ class PolicyComparisonsResource(Resource):
         )
 
     def get(self, id: int) -> OneComparison:
-        """A comparison with the verdicts of its reward model, its judge and people."""
+        """A comparison with the verdicts of its reward models, its judge and people."""
         return cast(
             OneComparison,
             self.perform(
@@ -145,7 +154,8 @@ class PolicyComparisonsResource(Resource):
         )
 
     def along(self, *, idempotency_key: str | None = None, **body: Unpack[AlongBodyRequest]) -> OneRun:
-        """Queue the comparison of a training's checkpoints with the policy that it started from."""
+        """Queue the comparison of a training's checkpoints with its start, by reward models, a judge and
+        people."""
         return cast(
             OneRun,
             self.perform(

@@ -21,12 +21,16 @@ class PolicyServing(TypedDict):
     stop_requested: bool
     max_prompt_tokens: int
     max_response_tokens: int
+    max_waiting_requests: int
+    abandoned_after_seconds: int
     worker_alive: bool
 
 
 class StartBodyRequest(TypedDict):
     max_prompt_tokens: NotRequired[int]
     max_response_tokens: NotRequired[int]
+    max_waiting_requests: NotRequired[int]
+    abandoned_after_seconds: NotRequired[int]
 
 
 class PolicyServingResource(Resource):

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict, Unpack, cast
 
 from roundtable.client.resource import Resource
-from roundtable.client.resources.shared import OneRun, Presets, ShareOfSetRequest
+from roundtable.client.resources.shared import (
+    OneChainedTraining,
+    OneRun,
+    Presets,
+    ShareOfSetRequest,
+)
 from roundtable.operations import Operation
 
 
@@ -16,6 +21,9 @@ class AdoptBodyRequest(TypedDict):
 
 
 class BestOfNBodyRequest(TypedDict):
+    start: NotRequired[int]
+    after_run: NotRequired[int]
+    after_training: NotRequired[int]
     trained_sets: NotRequired[list[ShareOfSetRequest]]
     trained_are: NotRequired[Literal["weights", "numbers"]]
     trained_prompts: NotRequired[int]
@@ -23,12 +31,13 @@ class BestOfNBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
-    start: int
     reward_model: int
     further_reward_models: NotRequired[list[int]]
     further_weights: NotRequired[list[float]]
+    further_batches: NotRequired[list[dict[str, Any] | None]]
     further_criteria: NotRequired[list[str]]
     criterion_weights: NotRequired[list[float]]
+    criterion_batches: NotRequired[list[dict[str, Any] | None]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
     function_time_limits: NotRequired[list[float]]
@@ -40,6 +49,9 @@ class BestOfNBodyRequest(TypedDict):
 
 
 class DPOBodyRequest(TypedDict):
+    start: NotRequired[int]
+    after_run: NotRequired[int]
+    after_training: NotRequired[int]
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     dataset: NotRequired[int]
@@ -53,7 +65,6 @@ class DPOBodyRequest(TypedDict):
     points_per_grade: NotRequired[float]
     name: str
     preset: NotRequired[Literal["dpo_llama3", "dpo_paper", "dpo_zephyr", "lora", "tiny"]]
-    start: int
     reference: NotRequired[int]
 
 
@@ -64,6 +75,9 @@ class MergeBodyRequest(TypedDict):
 
 
 class PPOBodyRequest(TypedDict):
+    start: NotRequired[int]
+    after_run: NotRequired[int]
+    after_training: NotRequired[int]
     trained_sets: NotRequired[list[ShareOfSetRequest]]
     trained_are: NotRequired[Literal["weights", "numbers"]]
     trained_prompts: NotRequired[int]
@@ -71,12 +85,13 @@ class PPOBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
-    start: int
     reward_model: int
     further_reward_models: NotRequired[list[int]]
     further_weights: NotRequired[list[float]]
+    further_batches: NotRequired[list[dict[str, Any] | None]]
     further_criteria: NotRequired[list[str]]
     criterion_weights: NotRequired[list[float]]
+    criterion_batches: NotRequired[list[dict[str, Any] | None]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
     function_time_limits: NotRequired[list[float]]
@@ -105,6 +120,9 @@ class PPOBodyRequest(TypedDict):
 
 
 class PolicyGradientBodyRequest(TypedDict):
+    start: NotRequired[int]
+    after_run: NotRequired[int]
+    after_training: NotRequired[int]
     trained_sets: NotRequired[list[ShareOfSetRequest]]
     trained_are: NotRequired[Literal["weights", "numbers"]]
     trained_prompts: NotRequired[int]
@@ -112,12 +130,13 @@ class PolicyGradientBodyRequest(TypedDict):
     processes: NotRequired[int]
     settings: NotRequired[dict[str, Any]]
     name: str
-    start: int
     reward_model: int
     further_reward_models: NotRequired[list[int]]
     further_weights: NotRequired[list[float]]
+    further_batches: NotRequired[list[dict[str, Any] | None]]
     further_criteria: NotRequired[list[str]]
     criterion_weights: NotRequired[list[float]]
+    criterion_batches: NotRequired[list[dict[str, Any] | None]]
     reward_functions: NotRequired[list[str]]
     function_weights: NotRequired[list[float]]
     function_time_limits: NotRequired[list[float]]
@@ -145,10 +164,12 @@ class PolicyTrainingsResource(Resource):
             ),
         )
 
-    def best_of_n(self, *, idempotency_key: str | None = None, **body: Unpack[BestOfNBodyRequest]) -> OneRun:
+    def best_of_n(
+        self, *, idempotency_key: str | None = None, **body: Unpack[BestOfNBodyRequest]
+    ) -> OneRun | OneChainedTraining:
         """Queue fine-tuning on the answers that score best."""
         return cast(
-            OneRun,
+            OneRun | OneChainedTraining,
             self.perform(
                 Operation(
                     "post_policy_trainings_best_of_n",
@@ -178,10 +199,12 @@ class PolicyTrainingsResource(Resource):
             ),
         )
 
-    def dpo(self, *, idempotency_key: str | None = None, **body: Unpack[DPOBodyRequest]) -> OneRun:
+    def dpo(
+        self, *, idempotency_key: str | None = None, **body: Unpack[DPOBodyRequest]
+    ) -> OneRun | OneChainedTraining:
         """Queue DPO, on a frozen dataset or on the judgments there are now."""
         return cast(
-            OneRun,
+            OneRun | OneChainedTraining,
             self.perform(
                 Operation(
                     "post_policy_trainings_dpo",
@@ -231,10 +254,10 @@ class PolicyTrainingsResource(Resource):
 
     def policy_gradient(
         self, *, idempotency_key: str | None = None, **body: Unpack[PolicyGradientBodyRequest]
-    ) -> OneRun:
+    ) -> OneRun | OneChainedTraining:
         """Queue REINFORCE, RLOO or GRPO."""
         return cast(
-            OneRun,
+            OneRun | OneChainedTraining,
             self.perform(
                 Operation(
                     "post_policy_trainings_policy_gradient",
@@ -264,10 +287,12 @@ class PolicyTrainingsResource(Resource):
             ),
         )
 
-    def ppo(self, *, idempotency_key: str | None = None, **body: Unpack[PPOBodyRequest]) -> OneRun:
+    def ppo(
+        self, *, idempotency_key: str | None = None, **body: Unpack[PPOBodyRequest]
+    ) -> OneRun | OneChainedTraining:
         """Queue PPO outside a round."""
         return cast(
-            OneRun,
+            OneRun | OneChainedTraining,
             self.perform(
                 Operation(
                     "post_policy_trainings_ppo",

@@ -87,6 +87,22 @@ class OneBatch(TypedDict):
     progress: Progress
 
 
+class OneChainedTraining(TypedDict):
+    id: int
+    recipe: Literal["sft", "pretrain", "ppo", "policy_gradient", "best_of_n", "dpo"]
+    name: str
+    title: str
+    state: Literal["waiting", "queued", "refused", "cancelled"]
+    situation: str
+    error: str
+    after_run: int | None
+    after_training: int | None
+    run: int | None
+    requested_by: str
+    created_at: str
+    arguments: Any
+
+
 class OneRun(TypedDict):
     id: int
     kind: str
@@ -197,6 +213,10 @@ class Run(TypedDict):
     created_at: str
     started_at: str | None
     finished_at: str | None
+
+
+class Runs(TypedDict):
+    runs: list[OneRun]
 
 
 class SaidOfVersion(TypedDict):

@@ -29,6 +29,7 @@ class NewWebhookRequest(TypedDict):
             Literal[
                 "judgment",
                 "run",
+                "training",
                 "round",
                 "import",
                 "dataset",
@@ -43,6 +44,7 @@ class NewWebhookRequest(TypedDict):
                 "run.failed",
                 "run.user_error",
                 "run.cancelled",
+                "training.refused",
                 "round.sampling",
                 "round.annotating",
                 "round.reward_model",
@@ -70,6 +72,7 @@ class PatchedChangedWebhookRequest(TypedDict):
             Literal[
                 "judgment",
                 "run",
+                "training",
                 "round",
                 "import",
                 "dataset",
@@ -84,6 +87,7 @@ class PatchedChangedWebhookRequest(TypedDict):
                 "run.failed",
                 "run.user_error",
                 "run.cancelled",
+                "training.refused",
                 "round.sampling",
                 "round.annotating",
                 "round.reward_model",
