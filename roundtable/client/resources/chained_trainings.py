@@ -48,7 +48,7 @@ class ChainedTrainingsResource(Resource):
             ),
         )
 
-    def chained_policy_training(self, id: int) -> OneChainedTraining:
+    def get(self, id: int) -> OneChainedTraining:
         """One of them, with what was asked."""
         return cast(
             OneChainedTraining,
@@ -63,7 +63,7 @@ class ChainedTrainingsResource(Resource):
             ),
         )
 
-    def chained_cancel_policy_training(self, id: int) -> OneChainedTraining:
+    def cancel(self, id: int) -> OneChainedTraining:
         """Do not train it; what waits for it stays."""
         return cast(
             OneChainedTraining,
@@ -78,7 +78,7 @@ class ChainedTrainingsResource(Resource):
             ),
         )
 
-    def chained_retry_policy_training(self, id: int) -> OneChainedTraining:
+    def retry(self, id: int) -> OneChainedTraining:
         """Have one that was refused or cancelled wait again."""
         return cast(
             OneChainedTraining,

@@ -47,7 +47,7 @@ class PolicyBenchmarksResource(Resource):
             ),
         )
 
-    def create_benchmarks_policie(
+    def create(
         self, id: int, *, idempotency_key: str | None = None, **body: Unpack[BenchmarkBodyRequest]
     ) -> Runs:
         """Queue the measurement of a policy on tasks."""

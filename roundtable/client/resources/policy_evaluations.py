@@ -62,7 +62,7 @@ class PolicyEvaluationsResource(Resource):
             ),
         )
 
-    def create_evaluations_policie(
+    def create(
         self, id: int, *, idempotency_key: str | None = None, **body: Unpack[EvaluatePolicyBodyRequest]
     ) -> OneRun:
         """Queue an evaluation."""
