@@ -5,7 +5,6 @@ from django.core.management import call_command
 from django.db import transaction
 from django.urls import reverse
 
-from events.models import OutboxEntry
 from policy_training.chaining.actions import (
     cancel_chained,
     queue_due_trainings,
@@ -14,7 +13,7 @@ from policy_training.chaining.actions import (
 )
 from policy_training.models import ChainedTraining
 from policy_training.registry import PolicyNameTaken
-from rounds.worker_tasks import tell_of_refusal
+from rounds.worker_tasks import periodic_tasks, tell_of_refusal
 from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition
 from runs.models import Run
@@ -77,23 +76,23 @@ def test_a_cancelled_one_is_not_trained_and_what_waits_for_it_says_so(first, ask
 
 
 def test_what_cannot_be_queued_is_refused_with_its_sentence_and_an_event_and_tried_again(
-    kitchen, first, ask_ppo, max_
+    client, kitchen, first, ask_ppo, max_
 ):
     training = ask_ppo(first)
     asked = kitchen.prompt_sets.get(name="asked")
     prompts = list(asked.prompts.all())
     asked.prompts.clear()
     make_policy(first)
-    OutboxEntry.objects.all().delete()
-    assert queue_due_trainings(tell_of_refusal) == 1 and queue_due_trainings(tell_of_refusal) == 0
+    assert periodic_tasks()  # what a worker does between runs
+    assert queue_due_trainings(tell_of_refusal) == 0
     training.refresh_from_db()
     assert training.state == "refused" and "is empty" in training.error and training.run is None
-    said = OutboxEntry.objects.get()
-    assert (said.kind, said.data["training"], said.data["error"]) == (
-        "training.refused",
-        training.pk,
-        training.error,
-    )
+    said = kitchen.events.get(kind="training.refused")
+    assert (said.data["training"], said.data["error"]) == (training.pk, training.error)
+    client.force_login(max_)
+    for page in ("events:list", "runs:list"):
+        shown = client.get(reverse(page, args=["kitchen"])).content.decode()
+        assert training.title in shown and "is empty" in shown
     asked.prompts.set(prompts)
     retry_chained(actor=max_, training=training)
     assert queue_due_trainings(tell_of_refusal) == 1
