@@ -94,10 +94,11 @@ def kl_of_best(n, scored):
 
 
 @pytest.mark.slow
-def test_the_alarm_comes_before_a_tenth_of_what_gold_gained_is_lost(made, tmp_path):
+@pytest.mark.seeds(5)
+def test_the_alarm_comes_before_a_tenth_of_what_gold_gained_is_lost(made, tmp_path, seed):
     """Vanilla PPO with small steps, until the collapse has plainly come: the alarm sees no gold, the test does."""
     configuration = CONFIGURATIONS["vanilla, small steps"]
-    options = configuration.options(made, SEED)
+    options = configuration.options(made, SEED + seed)
     options = replace(
         options,
         rollout=replace(options.rollout, stop_at_kl=12.0),
