@@ -15,6 +15,14 @@ def shard_files(folder: Path, sampler: int, shard: int) -> tuple[Path, Path]:
     return folder / f"{stem}.responses.parquet", folder / f"{stem}.scores.parquet"
 
 
+SERVED_FILES = "answers-*.jsonl"
+
+
+def answers_file(folder: Path, sampler: int, rank: int) -> Path:
+    """Answers of a server as they come, of one process."""
+    return folder / f"answers-{sampler}-{rank}.jsonl"
+
+
 def stored_scores_file(folder: Path, shard: int) -> Path:
     """Scores of answers that were there already."""
     return folder / f"stored-{shard:06d}.scores.parquet"

@@ -44,8 +44,8 @@ from policy_training.training.rollouts.sampler import SampledResponse, SamplingR
 from policy_training.training.servers.requests import ModelServer
 from policy_training.training.servers.sampler import (
     AnswerFile,
-    WantedAnswers,
     ask_for_answers,
+    missing_answers,
     read_answers,
     request_for,
 )
@@ -256,31 +256,21 @@ def write_served_shard(
 ) -> None:
     """The same from a server; answers that are in `kept` are not asked for."""
     config, temperature = context.options, shard.temperature
+    max_tokens = config.sampling.max_response_tokens
+    request = SamplingRequest(
+        n_samples=shard.samples_per_prompt,
+        max_response_tokens=max_tokens,
+        options=config.sampling.at(temperature),
+        seed=f"{config.runtime.seed}/{temperature!r}",
+    )
     keys = [
         (prompt.prompt_id, temperature, number)
         for prompt in shard.prompts
         for number in range(shard.samples_per_prompt)
     ]
-    wanted = [
-        WantedAnswers(
-            prompt=prompt,
-            temperature=temperature,
-            sample_indices=missing,
-            seed=f"{config.runtime.seed}/{temperature!r}",
-        )
-        for prompt in shard.prompts
-        if (
-            missing := tuple(
-                number
-                for number in range(shard.samples_per_prompt)
-                if (prompt.prompt_id, temperature, number) not in kept.answers
-            )
-        )
-    ]
-    max_tokens = config.sampling.max_response_tokens
     ask_for_answers(
         server,
-        wanted,
+        missing_answers(kept, shard.prompts, request),
         body_of=lambda one: request_for(
             server,
             tokenizer,
@@ -288,7 +278,7 @@ def write_served_shard(
             model=config.sampling.server.model_called(
                 policy=config.policy_name, path=config.policy.path or ""
             ),
-            options=config.sampling.at(temperature),
+            options=request.options,
             max_response_tokens=max_tokens,
         ),
         read=lambda one, answer: read_answers(server, tokenizer, one, answer, max_tokens),
