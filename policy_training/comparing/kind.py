@@ -24,6 +24,7 @@ from workspace.models import Criterion
 from workspace.naming import unique_name
 
 REFERENCE = "reference"  # demonstrations: what people wrote
+OUTSIDE = "outside"  # a model that a server has, by what it calls it
 # Of an other in a comparison's report: how many pairs nobody was shown, since both answers are the same.
 EQUAL_ANSWERS = "equal_answers"
 
@@ -122,6 +123,11 @@ def _tasks(run: Run) -> tuple[list[NewTask], Counter[str]]:
         if other["kind"] == "policy":
             source = Policy.objects.select_related("source").get(pk=other["policy"]).source
             theirs = _responses(run, prompts, number, source)
+        elif other["kind"] == OUTSIDE:
+            source = get_or_create_source(
+                actor=run.requested_by, project=run.project, kind=Source.Kind.IMPORT, name=other["name"]
+            )
+            theirs = _responses(run, prompts, number, source, is_outside=True)
         else:
             theirs = _given_responses(run, prompts, other)
         for prompt in prompts:
@@ -135,7 +141,10 @@ def _tasks(run: Run) -> tuple[list[NewTask], Counter[str]]:
     return tasks, equal
 
 
-def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source) -> dict[int, Response]:
+def _responses(
+    run: Run, prompts: Sequence[Prompt], number: int, source: Source, *, is_outside: bool = False
+) -> dict[int, Response]:
+    """Of an outside model without token ids: those of its file are another model's."""
     known = {prompt.external_id: prompt for prompt in prompts}
     rows = [
         NewResponse(
@@ -144,8 +153,8 @@ def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source)
             text=row["text"],
             response_id=f"comparison-{run.pk}-{row['response_id']}",
             sampling=row["sampling"],
-            token_ids=row["token_ids"],
-            logprobs=row["logprobs"],
+            token_ids=None if is_outside else row["token_ids"],
+            logprobs=None if is_outside else row["logprobs"],
             ended=row["ended"],
         )
         for row in read_records(run.path / "answers" / f"{number}.parquet", SAMPLED_RESPONSES)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from annotation.models import Batch, Judgment, Source, TaskResponse
 from learning.interface.proportions import clustered_interval, wilson_interval
-from policy_training.comparing.kind import EQUAL_ANSWERS
+from policy_training.comparing.kind import EQUAL_ANSWERS, OUTSIDE
 from policy_training.models import PolicyComparison
 from runs.line_pictures import LinePicture, line_picture
 from workspace.models import User
@@ -131,9 +131,19 @@ def _said_by_people(
 
 def people_verdicts(comparison: PolicyComparison) -> dict[tuple[str, str], Verdicts]:
     """(the other's name, criterion) -> what people said of the pairs, each judgment for itself."""
+    others = comparison.produced_by.parameters["others"]
+    outside_names = [other["name"] for other in others if other["kind"] == OUTSIDE]
+    outside = dict(
+        Source.objects.filter(
+            project=comparison.project_id, kind=Source.Kind.IMPORT, name__in=outside_names
+        ).values_list("name", "pk")
+    )
     names: dict[tuple[str, int | None], str] = {}
-    for other in comparison.produced_by.parameters["others"]:
-        names[other["kind"], other.get("policy") or other.get("source")] = other["name"]
+    for other in others:
+        if other["kind"] == OUTSIDE:
+            names["source", outside.get(other["name"])] = other["name"]
+        else:
+            names[other["kind"], other.get("policy") or other.get("source")] = other["name"]
     found: dict[tuple[str, str], Said] = {}
     by_tag: dict[tuple[str, str], dict[str, Said]] = {}
     own = comparison.policy.source_id

@@ -70,5 +70,13 @@ class ServerOptions:
         if self.name and self.stop:
             raise ValueError(f"{where}.stop must be empty: a policy that is measured ends its answers itself")
 
+    def require_model_of_each(self, where: str, policies: int) -> None:
+        """Raises ValueError where one model would be asked for the answers of several policies."""
+        if policies > 1 and self.model and "{policy}" not in self.model:
+            raise ValueError(
+                f"{where}.model is {self.model!r}, and {policies} policies answer: write {{policy}} in it, which is "
+                "each one's name"
+            )
+
     def model_called(self, *, policy: str, path: str) -> str:
         return self.model.replace("{policy}", policy) if self.model else path

@@ -127,11 +127,7 @@ class BestOfNConfig:
             )
         if self.candidates.server_answers != "policies":
             self.sampling.server.require_outside("sampling.server")
-        if self.candidates.server_answers == "outside" and self.samplers:
-            raise ValueError(
-                "candidates.server_answers is 'outside', so the outside model answers alone, and policies are named "
-                "that answer: leave them out, or choose 'outside_and_policies'"
-            )
+        self.require_answering(len(self.samplers))
         fresh = self.candidates.samples_per_prompt * len(self.fresh_sources)
         if self.rewards.judge.server.name and fresh < 2 and not self.stored.use:
             raise ValueError(
@@ -146,6 +142,16 @@ class BestOfNConfig:
                     raise ValueError(
                         f"{section}.{name} is {getattr(options, name)}, which best-of-n does not have: leave it out"
                     )
+
+    def require_answering(self, named: int) -> None:
+        """Raises ValueError where so many policies that are named to answer do not fit who the server answers for."""
+        if named and self.candidates.server_answers == "outside":
+            raise ValueError(
+                "candidates.server_answers is 'outside', so the outside model answers alone, and policies are named "
+                "that answer: leave them out, or choose 'outside_and_policies'"
+            )
+        if self.candidates.server_answers == "policies":
+            self.sampling.server.require_model_of_each("sampling.server", named)
 
     @property
     def answering(self) -> tuple[ModelSource, ...]:

@@ -34,7 +34,6 @@ from policy_training.training.best_of_n.best_answers import (
     kl_bound,
     origin_figures,
 )
-from policy_training.training.best_of_n.candidate_files import require_same_inputs
 from policy_training.training.best_of_n.candidates import (
     Answers,
     all_answers,
@@ -56,6 +55,7 @@ from policy_training.training.rollouts.rollouts import (
     cut_notes,
     tokenize_prompts,
 )
+from policy_training.training.rollouts.same_inputs import require_same_inputs
 from policy_training.training.supervised.training import fit
 
 

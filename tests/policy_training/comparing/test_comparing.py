@@ -16,7 +16,7 @@ from annotation.content.actions import (
     add_responses,
     get_or_create_source,
 )
-from annotation.models import Prompt, Task
+from annotation.models import Prompt, Response, Task
 from learning.interface.record_files import write_records
 from learning.interface.record_schemas import SAMPLED_RESPONSES
 from policy_training.comparing import actions, presentation
@@ -33,6 +33,7 @@ from tests.rewardmodel.test_actions import judge  # noqa: F401
 from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
+SERVED = {"sampling.server.name": "toy", "sampling.repetition_penalty_scope": "prompt_and_response"}
 ADDRESS = "/api/v1/projects/kitchen/policy-comparisons"
 
 
@@ -69,32 +70,49 @@ def test_page_command_and_api_ask_for_the_same(
     models = {"policy": policy.pk, "reward_model": model.pk, "prompt_set": prompt_set.pk}
     asked = shown(client, address, preset="secrets", **models) | {
         "others": [other.pk], "sources": [given.pk], "with_reference": "on", "criteria": [criterion.pk],
-        "overlap": "2", "server": "toy", "model": "judge-1", "judge.repeats": "2",
+        "overlap": "2", "server": "toy", "model": "judge-1", "judge.repeats": "2", **SERVED,
+        "outside_server": "toy", "outside_models": "gpt-x, m/1",
     }  # fmt: skip
-    assert ">3<" in client.get(address, asked | {"part": "preview"}).content.decode()
+    preview = client.get(address, asked | {"part": "preview"}).content.decode()
+    assert ">3<" in preview and "The texts of the prompts go to the server “toy”" in preview
     run = started(client.post(address, asked))
     assert (run.config["sampling"]["top_p"], run.config["sampling"]["temperature"]) == (0.9, 0.8)
     call_command(
         "compare_policies", "kitchen", "tiny", "--with", other.name, "--sources", "outside-1", "--with-reference",
         "--criteria", criterion.name, "--overlap", "2", "--reward-model", model.name, "--prompt-set", "asked",
-        "--server", "toy", "--model", "judge-1", "--preset", "secrets", "--set", "judge.repeats=2", stdout=StringIO(),
+        "--server", "toy", "--model", "judge-1", "--preset", "secrets", "--outside-server", "toy", "--outside-models",
+        "gpt-x", "m/1", "--set", "judge.repeats=2", *(f"{path}={value}" for path, value in SERVED.items()),
+        stdout=StringIO(),
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
     body = {
         "policy": policy.pk, "others": [other.pk], "sources": [given.pk], "with_reference": True, "overlap": 2,
         "criteria": [criterion.name], "reward_model": model.pk, "prompt_set": prompt_set.pk, "server": "toy",
-        "model": "judge-1", "settings": {"judge.repeats": 2}, "preset": "secrets",
+        "model": "judge-1", "settings": {"judge.repeats": 2, **SERVED}, "preset": "secrets",
+        "outside_server": "toy", "outside_models": ["gpt-x", "m/1"],
     }  # fmt: skip
     answer = client.post(ADDRESS, body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert same(run, Run.objects.latest("pk"))
     again = client.get(address, {"run": run.pk}).context["form"]
     assert again["others"].value() == [other.pk] and "question" in again.fields
+    assert (again["outside_server"].value(), again["outside_models"].value()) == ("toy", "gpt-x, m/1")
+    assert [one["outside_model"] for one in run.config["others"]] == ["", "", "gpt-x", "m/1", ""]
+    assert run.config["policy_name"] == "tiny" and run.config["sampling"]["server"]["name"] == "toy"
     assert not [name for name in again.fields if name.endswith("criterion")]  # it is asked once
     inputs = COMPARE.build_inputs(run)
     assert [(row["contestant"], row["text"]) for row in inputs["answers"][0]] == [
-        (1, "A fox."), (1, "A fox."), (2, "An owl."),
+        (1, "A fox."), (1, "A fox."), (4, "An owl."),
     ]  # fmt: skip
+    for wrong, said in (
+        ({"outside_server": ""}, "give both, or neither"),
+        ({"outside_models": ""}, "give both, or neither"),
+        ({"outside_models": "x" * 121}, "at most 120 characters"),
+        ({"sampling.server.name": "away"}, "“away” is not one of this site"),
+        ({"sampling.repetition_penalty_scope": "response"}, "servers penalise the prompt"),
+    ):
+        page = client.post(address, asked | wrong)
+        assert page.status_code == 422 and said in page.content.decode()
     assert client.post(address, asked | {"model": ""}).status_code == 422
     assert client.post(address, asked | {"others": [policy.pk]}).status_code == 422
     no_judge = asked | {"server": "", "model": ""}
@@ -112,6 +130,8 @@ def test_page_command_and_api_ask_for_the_same(
         "overlap": "",
         "others": [],
         "sources": [],
+        "outside_server": "",
+        "outside_models": "",
         "with_reference": "",
         "model": "",
         "server": "",
@@ -248,6 +268,37 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
         assert absent.status_code == 404
 
 
+def test_people_compare_an_outside_models_answers_under_its_name(
+    client, policy, model, project, prompt_set, criterion, max_, ada, tmp_path, settings,  # noqa: F811
+):  # fmt: skip
+    settings.MODEL_SERVERS = {"toy": "http://127.0.0.1:9/v1"}
+    run = actions.compare_policies(
+        actor=max_, project=project, policy=policy, outside_models=["gpt-x", "m/1"], reward_model=model,
+        prompt_set=prompt_set, prompts=1, config=actions.comparison_config(outside_server="toy"), criteria=[criterion],
+    )  # fmt: skip
+    [prompt_id] = run.parameters["prompt_ids"]
+    said = {-1: "mine", 0: "theirs", 1: "m's"}
+    finished(run, tmp_path, settings, {number: {prompt_id: text} for number, text in said.items()})
+    others = [{"name": name, "score": 1.0, "prompts": 1, "step": None} for name in ("gpt-x", "m/1")]
+    COMPARE.save_result(run, {"policy": {"score": 1.5}, "others": others})
+    comparison = PolicyComparison.objects.get()
+    [batch] = comparison.batches.all()
+    judgments = []
+    for task in batch.tasks.order_by("pk"):
+        texts = list(task.task_responses.order_by("position").values_list("response__text", flat=True))
+        first = texts.index("mine") if "theirs" in texts else texts.index("m's")
+        judgments.append((task, ada, [[first], [1 - first]], [1]))
+    judge_all(max_, batch, judgments)
+    verdicts = presentation.people_verdicts(comparison)
+    assert {name: (one.win, one.lose) for (name, _), one in verdicts.items()} == {
+        "gpt-x": (1, 0),
+        "m/1": (0, 1),
+    }
+    answers = Response.objects.filter(source__kind="import", source__name__in=["gpt-x", "m/1"])
+    # The file's token ids are of another tokenizer than the model's own.
+    assert [(one.text, one.token_ids) for one in answers.order_by("pk")] == [("theirs", None), ("m's", None)]
+
+
 def test_peoples_intervals_are_over_prompts_and_verdicts_over_their_number():
     """Three people each on six prompts: shares of 18 judgments, and the percentiles of Binomial(6, 1/2) / 6."""
     won = [(3.0, 3)] * 3 + [(0.0, 3)] * 3
@@ -287,6 +338,19 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     answer = client.post(f"{ADDRESS}/along", body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert same(run, Run.objects.latest("pk"))
+    # No server has a checkpoint, and no model outside stands beside one.
+    assert not [
+        name
+        for name in client.get(address).context["form"].fields
+        if name.startswith(("sampling.server", "outside"))
+    ]
+    for words, said in (
+        ("sampling.server.name", "no server has the checkpoints"),
+        ("outside.name", "give both"),
+    ):
+        assert said in refused(
+            "evaluate_along", "kitchen", str(training.pk), *arguments, "--set", f"{words}=toy"
+        )
     # Of more than it compares so many: the first, the last, and those between evenly.
     many = [SimpleNamespace(step=step, path=f"/x/step-{step}") for step in range(39)]
     monkeypatch.setattr(actions, "checkpoints", lambda run: many)

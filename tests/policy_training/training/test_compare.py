@@ -9,8 +9,8 @@ from learning.interface.options import UserError
 from learning.interface.training_options import ModelSource
 from learning.models.files import save_model
 from learning.models.loading import load_policy
-from policy_training.training.config import SamplingOptions
-from policy_training.training.evaluation import compare
+from policy_training.training.config import ServedSamplingOptions
+from policy_training.training.evaluation import compare, compared_answers
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from rewardmodel.training.scoring import RewardScorer
 from tests.policy_training.training.conftest import BATCH, FRESH, create_run, in_process, prompt_rows
@@ -28,7 +28,7 @@ def other_path(tmp_path, tokenizer):
 def config(policy, others, reward_model_path, **further):
     return ComparePoliciesConfig(
         policy=ModelSource(path=str(policy)), reward_model_path=str(reward_model_path), others=tuple(others),
-        sampling=SamplingOptions(temperature=2.0), batch=BATCH, **further,
+        sampling=ServedSamplingOptions(temperature=2.0), batch=BATCH, **further,
     )  # fmt: skip
 
 
@@ -73,7 +73,9 @@ def test_who_wins_and_the_other_way_round_it_is_who_loses(
         for name, value in environment_for(server.address).items():
             monkeypatch.setenv(name, value)
         kept = (back.path / "answers/0.parquet").read_bytes()
-        monkeypatch.setattr(compare, "evaluate_policy", lambda *args, **further: pytest.fail("drawn again"))
+        monkeypatch.setattr(
+            compared_answers, "evaluate_policy", lambda *args, **further: pytest.fail("drawn again")
+        )
         turned = in_process(compare, ComparePoliciesConfig, back)
         assert (back.path / "answers/0.parquet").read_bytes() == kept
     [b, people], [a] = found["others"], turned["others"]
