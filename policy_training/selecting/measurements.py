@@ -172,6 +172,8 @@ def _measurement(
     prompt_ids = tuple(made_by.produced_by.parameters["prompt_ids"])
     sampling = options_to_dict(config.sampling)
     del sampling["batch_size"]  # answers do not depend on which are drawn together
+    # By which server and not how it is asked; the model is that of each policy.
+    sampling["server"] = config.sampling.server.name
     if config.guidance.leads:
         sampling["guidance"] = options_to_dict(config.guidance)
     reward_batch = config.reward_model_batch or config.batch
@@ -283,6 +285,8 @@ def _sampling_in_words(options: Mapping[str, Any]) -> str:
             (said if of_prompt else gettext("repetition penalty %(value)s"))
             % {"value": f"{options['repetition_penalty']:g}"}
         )
+    if options["server"]:
+        words.append(gettext("by the server “%(name)s”") % {"name": options["server"]})
     if led := led_text(options):
         words.append(led)
     return ", ".join(words)
