@@ -48,6 +48,11 @@ def sent_prompts_notes(server: Any) -> list[str]:
     return [gettext("The texts of the prompts go to the server “%(name)s”.") % {"name": server}]
 
 
+def served_by(server: Any) -> str:
+    """Who drew answers, by the server's name, for a page; empty where this program did."""
+    return gettext("by the server “%(name)s”") % {"name": server} if server else ""
+
+
 def require_answering_server(name: str, models: Sequence[str]) -> None:
     """Asks the server now which models it has (OpenAI's GET /models).
 

@@ -19,6 +19,7 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SCORES
 from policy_training.guidance import led_text
+from policy_training.model_servers import served_by
 from policy_training.models import Policy, PolicyComparison, PolicyEvaluation, PolicySelection
 from policy_training.selection_rules import Candidate
 from policy_training.training.config import EvaluateConfig
@@ -285,8 +286,8 @@ def _sampling_in_words(options: Mapping[str, Any]) -> str:
             (said if of_prompt else gettext("repetition penalty %(value)s"))
             % {"value": f"{options['repetition_penalty']:g}"}
         )
-    if options["server"]:
-        words.append(gettext("by the server “%(name)s”") % {"name": options["server"]})
+    if served := served_by(options["server"]):
+        words.append(served)
     if led := led_text(options):
         words.append(led)
     return ", ".join(words)

@@ -34,6 +34,7 @@ from policy_training.training.evaluation.compared_answers import (
     outside_answers,
     policy_answers,
     scored_answers,
+    server_notes,
     servers_report,
 )
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
@@ -88,6 +89,7 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
             others.append(policy_answers(context, scorers, rows, number, other, distributed))
         else:
             others.append(scored_answers(scorers, rows, given.get(number, {}), other))
+    context.set_status(notes=server_notes(config, [own, *others]))
     judged = judge_against(context, rows, own, others)
     if judged is not None:
         write_json_atomically(context.path / "judged.json", judged.outcomes)

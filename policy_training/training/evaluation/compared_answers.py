@@ -27,6 +27,7 @@ from learning.models.tokenization import decode_response
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
+from policy_training.training.evaluation.server_notes import other_model_notes
 from policy_training.training.rollouts.guidance import load_guidance
 from policy_training.training.rollouts.model_sources import same_tokenization
 from policy_training.training.rollouts.policy_evaluation import evaluate_policy
@@ -266,6 +267,16 @@ def answer_server(
         answers_file=context.path / "answers" / f"served-{number}.jsonl",
         check=context.stop_if_requested,
     )
+
+
+def server_notes(config: ComparePoliciesConfig, answers: Sequence[Answers]) -> list[str]:
+    """Of the policy and the others, where their server seems to have another model."""
+    names = [config.policy_name or "the policy", *(other.name for other in config.others)]
+    return [
+        note
+        for name, own in zip(names, answers, strict=True)
+        for note in other_model_notes(config.sampling.server.name, name, own.figures.get("sampler", {}))
+    ]
 
 
 def servers_report(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:

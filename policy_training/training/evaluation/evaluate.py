@@ -33,6 +33,7 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import EvaluateConfig
+from policy_training.training.evaluation.server_notes import other_model_notes
 from policy_training.training.evaluation.verdicts import verdicts
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report
@@ -90,7 +91,8 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     )
     batch = resolve_micro_batch_tokens(context, distributed, config.batch, policy.model)
     prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
-    context.set_status(notes=cut_notes(prompts, config.batch.max_prompt_tokens))
+    notes = cut_notes(prompts, config.batch.max_prompt_tokens)
+    context.set_status(notes=notes)
     layout, _ = choose_layout(
         policy.model,
         self_check_examples(prompts, config.samples_per_prompt),
@@ -133,6 +135,9 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     )
     if server is not None:
         server.close()
+        name = config.policy_name or "the policy"
+        notes += other_model_notes(config.sampling.server.name, name, evaluation.sampler)
+        context.set_status(notes=notes)
     against, theirs = None, None
     if reference is not None and config.against_reference:
         context.set_status(stage="evaluating the reference")

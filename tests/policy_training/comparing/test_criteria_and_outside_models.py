@@ -96,6 +96,12 @@ def test_people_compare_an_outside_models_answers_under_its_name(
         first = texts.index("mine") if "theirs" in texts else texts.index("m's")
         judgments.append((task, ada, [[first], [1 - first]], [1]))
     judge_all(max_, batch, judgments)
+    client.force_login(max_)
+    page = client.get(reverse("policies:comparison", args=["kitchen", comparison.pk])).content.decode()
+    assert (
+        "Outside models answered by the server <bdi>toy</bdi>" in page
+        and "answers of policies are by" not in page
+    )
     verdicts = presentation.people_verdicts(comparison)
     assert {name: (one.win, one.lose) for (name, _), one in verdicts.items()} == {
         "gpt-x": (1, 0),

@@ -123,6 +123,8 @@ def test_a_server_that_says_texts_alone_has_them_tokenized_here_and_another_mode
     assert result["sampler"]["sampler_log_ratio"] == pytest.approx(
         float(torch.cat(own).mean()) + 0.5, rel=1e-4
     )
+    [note] = [note for note in run.status().notes if "toy" in note]
+    assert f"{result['sampler']['sampler_kl']:.3f} nats a token (KL) from today" in note
     scorer = RewardScorer.load(str(reward_model_path), batch=BATCH, dtype="fp32")
     expected = scorer.score([row["messages"] for row in rows], [[text]] * 2)
     scores = {row["prompt_id"]: row["reward"] for row in read_records(run.path / "scores.parquet", SCORES)}
