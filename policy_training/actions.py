@@ -262,7 +262,8 @@ def sample_tasks(
         raise ActionError(gettext("The number of prompts must be at least 1."), code="no_prompts")
     try:
         options = load_options(SampleConfig, {**config, "policy": {"path": "(filled in)"}})
-    except UserError as error:
+        options.sampling.server.require_model_of_each("sampling.server", len(policies))
+    except (UserError, ValueError) as error:
         raise BadRunConfig(str(error)) from error
     chosen = list(prompt_set.prompts.order_by("pk")[:prompts])
     samples = options.samples_per_prompt * len(options.sampling.temperatures) * len(policies)
@@ -354,6 +355,7 @@ def evaluate_policy(
         config={
             **config,
             "policy": {"path": str(policy.artifact.absolute_path)},
+            "policy_name": policy.name,
             "reference": {"path": str(reference.artifact.absolute_path)} if reference else None,
             "reward_model_path": str(reward_model.artifact.absolute_path),
         },

@@ -6,7 +6,13 @@ from typing import Any
 
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import BatchOptions, ModelSource
-from policy_training.training.config import DecodingOptions, EvaluateConfig, SampleOptions, SamplingOptions
+from policy_training.training.config import (
+    DecodingOptions,
+    EvaluateConfig,
+    SampleOptions,
+    SamplingOptions,
+    ServedSamplingOptions,
+)
 from policy_training.training.unread_options import EVALUATION_RULES
 from workspace.config_overrides import apply_overrides
 
@@ -27,6 +33,12 @@ class EvaluationPreset:
             max_response_tokens=self.batch.max_response_tokens,
             **decoding,
         )
+
+    @property
+    def served_sampling(self) -> ServedSamplingOptions:
+        """The same, as policies are measured by it: by this program until a server is named."""
+        drawn = {option.name: getattr(self.sampling, option.name) for option in fields(SamplingOptions)}
+        return ServedSamplingOptions(**drawn)
 
 
 PLAIN = EvaluationPreset(
@@ -57,7 +69,7 @@ def evaluation_config(preset: str, assignments: Sequence[str] = ()) -> dict[str,
         EvaluateConfig(
             policy=ModelSource(path="(filled in)"),
             reward_model_path="(filled in)",
-            sampling=chosen.sampling,
+            sampling=chosen.served_sampling,
             batch=chosen.batch,
         )
     )

@@ -7,10 +7,12 @@ from django.utils.translation import gettext
 
 from learning.interface.options import UserError, load_options
 from policy_training.guidance import led_text
+from policy_training.model_servers import served_by
 from policy_training.models import Policy, PolicyEvaluation
 from policy_training.rewarded.origins import gain_text
 from policy_training.rewards import describe_rewards
 from policy_training.training.reward_config import RewardSourcesOptions
+from runs.option_forms.fields import value_at
 
 
 def policy_figures(policy: Policy) -> list[tuple[str, str]]:
@@ -74,8 +76,9 @@ def _reward_parts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, Any]:
-    """score, with its standard error; kl; led, by which critic; ends, the share of answers that end by themselves;
-    against, how it fared beside the reference on the same prompts, by the scores; and tags, [(tag, the same)].
+    """score, with its standard error; kl; led, by which critic; served, by which server; ends, the share of answers
+    that end by themselves; against, how it fared beside the reference on the same prompts, by the scores; and tags,
+    [(tag, the same)].
     """
     report: Mapping[str, Any] = evaluation.report
     score, error = _number(report.get("score"), 2), _number(report.get("score_standard_error"), 2)
@@ -84,6 +87,7 @@ def evaluation_figures(evaluation: PolicyEvaluation) -> dict[str, Any]:
         "score": f"{score} ± {error}" if error else score,
         "kl": _number(report.get("kl"), 2),
         "led": led_text(evaluation.produced_by.config),
+        "served": served_by(value_at(evaluation.produced_by.config, "sampling.server.name")),
         "ends": _share(ends),
         "against": _verdict(report.get("against_reference")),
         "tags": [

@@ -295,7 +295,9 @@ class SampleForm(PresetForm):
 class EvaluatePolicyForm(RewardPartsFields, PresetForm):
     presets = evaluation_choices(evaluation_config)
     initial_preset = "plain"
-    sections = sections_of(EvaluateConfig, leave_out=("policy", *FIXED_REWARD_OPTIONS, *OF_TRAINING))
+    sections = sections_of(
+        EvaluateConfig, leave_out=("policy", "policy_name", *FIXED_REWARD_OPTIONS, *OF_TRAINING)
+    )
     kinds = (EVALUATE.name,)
 
     policy = PolicyField(Policy.objects.none(), empty_label=None, label=gettext_lazy("Policy"))

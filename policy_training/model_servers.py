@@ -41,6 +41,18 @@ def require_known_server(server: Any) -> None:
         )
 
 
+def sent_prompts_notes(server: Any) -> list[str]:
+    """What is said before answers are asked of a server, by its name; nothing without one."""
+    if not server:
+        return []
+    return [gettext("The texts of the prompts go to the server “%(name)s”.") % {"name": server}]
+
+
+def served_by(server: Any) -> str:
+    """Who drew answers, by the server's name, for a page; empty where this program did."""
+    return gettext("by the server “%(name)s”") % {"name": server} if server else ""
+
+
 def require_answering_server(name: str, models: Sequence[str]) -> None:
     """Asks the server now which models it has (OpenAI's GET /models).
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 
 from annotation.models import Prompt, PromptSet
 from policy_training.forms import EvaluatePolicyForm, LanguageModelForm, PretrainForm, SampleForm
+from policy_training.model_servers import sent_prompts_notes
 from policy_training.sampled_tasks import MAX_RESPONSES
 from policy_training.supervised.mixing import BRING_DEMONSTRATIONS, BRING_TEXTS
 from runs.option_forms.fields import value_at
@@ -120,6 +121,7 @@ def preview_evaluation(form: EvaluatePolicyForm) -> dict[str, Any]:
             )
             % {"trained": trained}
         )
+    notes += sent_prompts_notes(value_at(asked["config"], "sampling.server.name"))
     return {
         "facts": [
             (gettext("Prompts"), n_prompts),

@@ -45,8 +45,9 @@ def filled_in(
     require_known_functions([str(part.get("function")) for part in parts_in(rewards, "functions")])
     judge = rewards.get("judge") if isinstance(rewards, Mapping) else None
     require_known_server(judge.get("server") if isinstance(judge, Mapping) else None)
-    rollout = config.get("rollout")
-    require_known_server(rollout.get("server") if isinstance(rollout, Mapping) else None)
+    for section in ("rollout", "sampling"):  # who draws the answers, by the recipe
+        drawn = config.get(section)
+        require_known_server(drawn.get("server") if isinstance(drawn, Mapping) else None)
     models, keys = [], []
     for part in parts_in(rewards, "models"):
         found = _named_model(project, part.get("name"), part.get("criterion"))

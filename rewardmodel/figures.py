@@ -21,7 +21,7 @@ class ReliabilityPoint:
     title: str
 
 
-def reliability_points(report: dict[str, Any]) -> list[ReliabilityPoint]:
+def reliability_points(report: Mapping[str, Any]) -> list[ReliabilityPoint]:
     """Calibration bins as points: confidence to the right, held-out accuracy upwards, area by how many pairs."""
     bins = [entry for entry in report.get("calibration") or [] if entry["n"]]
     largest_n = max((entry["n"] for entry in bins), default=1)

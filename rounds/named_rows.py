@@ -21,6 +21,12 @@ def require_named_rows(project: Project, plan: RoundPlan) -> None:
             gettext("There is no policy “%(missing)s” in this project.") % {"missing": missing[0]},
             code="no_policy",
         )
+    try:
+        plan.sampling.options.server.require_model_of_each(
+            "sampling.options.server", 1 + len(plan.sampling.other_policies)
+        )
+    except ValueError as error:
+        raise RoundRefused(str(error), code="bad_option") from error
     members = set(project.memberships.values_list("user__username", flat=True))
     non_members = [name for name in plan.annotation.reserved_for if name not in members]
     if non_members:

@@ -24,7 +24,7 @@ class NamedServer:
 
 
 def servers_of(plan: RoundPlan, start_policy: Policy | None) -> list[NamedServer]:
-    """Each once: of the answers that people judge, of rollouts, of judges."""
+    """Each once: of the answers that people judge, of rollouts, of candidates, of judges."""
     found: dict[str, set[str]] = {}
 
     def add(options: Any, policies: tuple[str, ...]) -> None:
@@ -42,6 +42,8 @@ def servers_of(plan: RoundPlan, start_policy: Policy | None) -> list[NamedServer
         config = plan.config_of(step)
         if isinstance(config, PPOConfig | PolicyGradientConfig):
             add(config.rollout.server, ())
+        if isinstance(config, BestOfNConfig):
+            add(config.sampling.server, ())
         if isinstance(config, PPOConfig | PolicyGradientConfig | BestOfNConfig):
             add(config.rewards.judge.server, ())
     return [NamedServer(name, frozenset(models)) for name, models in found.items()]

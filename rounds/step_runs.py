@@ -24,6 +24,7 @@ from policy_training.supervised.mixing import (
 from policy_training.supervised.preferred_answers import PreferredAnswers
 from policy_training.supervised.rated_answers import RatedAnswers, require_known_mark
 from policy_training.supervised.stored_answers import StoredAnswers
+from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.config import LanguageModelConfig
 from policy_training.training.policy_gradient.config import PolicyGradientConfig
 from policy_training.training.ppo.config import PPOConfig
@@ -162,6 +163,8 @@ def require_steps(project: Project, criterion: Criterion, plan: RoundPlan) -> No
                 _require_other_than_own(rewards, criterion, plan)
             if isinstance(config, PPOConfig | PolicyGradientConfig):
                 require_known_server(options_to_dict(config.rollout.server))
+            if isinstance(config, BestOfNConfig):
+                require_known_server(options_to_dict(config.sampling.server))
             if isinstance(config, LanguageModelConfig):
                 _require_rows(project, step, config)
             for name in step.other_policies:

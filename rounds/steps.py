@@ -175,6 +175,9 @@ class PolicyStep:
                 raise ValueError(f"{name}: belongs to 'best_of_n', and this step is {self.recipe!r}")
         if len(set(self.other_policies)) != len(self.other_policies):
             raise ValueError(f"other_policies must differ from each other, found {self.other_policies}")
+        if self.best_of_n is not None:
+            others = len(self.other_policies)  # beside the policy of the step before
+            self.best_of_n.require_answering(others and 1 + others)
         learned = (self.preferred_at_least, self.rated_at_least)
         if self.recipe != "sft" and (learned != (None, None) or self.rated_mark):
             raise ValueError(f"answers that people put first or rated are for 'sft', not {self.recipe!r}")

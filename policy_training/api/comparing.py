@@ -8,7 +8,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.access import access_comparison
-from policy_training.comparing.actions import MAX_OTHERS, compare_policies, evaluate_along_run
+from policy_training.comparing.actions import (
+    MAX_MODEL_NAME,
+    MAX_OTHERS,
+    compare_policies,
+    evaluate_along_run,
+)
 from policy_training.comparing.forms import AlongRunForm, CompareForm
 from policy_training.comparing.presentation import VerdictKind, Verdicts, comparison_rows
 from policy_training.evaluation_presets import EVALUATION_PRESETS
@@ -173,6 +178,14 @@ class CompareBody(MeasuredBody):
     sources = serializers.ListField(
         child=serializers.IntegerField(**KEY), default=list, help_text="Sources of answers from files."
     )
+    outside_server = serializers.CharField(
+        required=False, max_length=60, help_text="Of outside models; left out: none."
+    )
+    outside_models = serializers.ListField(
+        child=serializers.RegexField("^[^,]*$", max_length=MAX_MODEL_NAME),
+        default=list,
+        help_text="As their server calls them; they answer the same prompts.",
+    )
     with_reference = serializers.BooleanField(default=False, help_text="With what people wrote.")
 
 
@@ -201,9 +214,9 @@ class Comparisons(ProjectApiView):
     @operation(Capability.MANAGE, body=CompareBody, answers=OneRunSerializer, creates=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run:
         """Queue the comparison of a policy with others, by reward models, a judge and people."""
-        return compare_policies(
-            **asked_by_program(self, CompareForm, _as_the_form_has_it(self.project, data))
-        )
+        values = _as_the_form_has_it(self.project, data)
+        values["outside_models"] = ",".join(data["outside_models"])
+        return compare_policies(**asked_by_program(self, CompareForm, values))
 
 
 class OneComparison(ProjectApiView):

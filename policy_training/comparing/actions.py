@@ -10,7 +10,7 @@ from annotation.models import PromptSet, Source
 from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.checkpoints import require_training, start_of
-from policy_training.comparing.kind import CHECKPOINT, COMPARE, REFERENCE, given_answers
+from policy_training.comparing.kind import CHECKPOINT, COMPARE, OUTSIDE, REFERENCE, given_answers
 from policy_training.evaluation_presets import EVALUATION_PRESETS
 from policy_training.guidance import is_led, with_critic
 from policy_training.model_servers import require_known_server
@@ -30,6 +30,7 @@ from workspace.errors import ActionError
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
 
 MAX_OTHERS = 20
+MAX_MODEL_NAME = 120  # of an outside model, whose answers are stored under it
 REFERENCE_NAME = "the human reference"
 
 
@@ -39,20 +40,24 @@ def comparison_config(
     server: str = "",
     model: str = "",
     question: str = "",
+    outside_server: str = "",
     assignments: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """ComparePoliciesConfig as a mapping without its models; assignments as `--set` has them. Raises ActionError."""
+    """ComparePoliciesConfig as a mapping without its models; assignments as `--set` has them. `server` and `model` are
+    a judge's; `outside_server`: that has the outside models. Raises ActionError.
+    """
     chosen = EVALUATION_PRESETS[preset]
     plain = ComparePoliciesConfig(
         policy=ModelSource(path="(filled in)"),
         reward_model_path="(filled in)",
         others=(Contestant(name="(filled in)"),),
         judge=JudgeOptions(server=ServerOptions(protocol=CHAT.protocol)),
-        sampling=chosen.sampling,
+        sampling=chosen.served_sampling,
         batch=chosen.batch,
     )
     config = options_to_dict(plain)
     config["judge"]["server"] |= {"name": server, "model": model}
+    config["outside"]["name"] = outside_server
     if question:
         config["judge"]["criterion"] = question
     config = apply_overrides(config, assignments, COMPARISON_RULES)
@@ -71,6 +76,7 @@ def compare_policies(
     policy: Policy,
     others: Sequence[Policy] = (),
     sources: Sequence[Source] = (),
+    outside_models: Sequence[str] = (),
     with_reference: bool = False,
     reward_model: RewardModel,
     further_reward_models: Sequence[RewardModel] = (),
@@ -80,8 +86,8 @@ def compare_policies(
     criteria: Sequence[Criterion] = (),
     overlap: int = 1,
 ) -> Run:
-    """Queue the comparison of `policy` with other policies, sources of answers from files and what people wrote
-    (`with_reference`), on prompts of the set that no training has seen.
+    """Queue the comparison of `policy` with other policies, sources of answers from files, models of an outside server
+    (by what it calls them) and what people wrote (`with_reference`), on prompts of the set that no training has seen.
 
     By a reward model always, by further ones that score the same answers (each of its criterion), by a judge where the
     config names a server, and by people where `criteria` are given: a batch each, `overlap` people a pair. Where a
@@ -106,11 +112,13 @@ def compare_policies(
     asked: list[dict[str, Any]] = [
         *({"kind": "policy", "policy": other.pk, "name": other.name} for other in others),
         *({"kind": "source", "source": source.pk, "name": source.name} for source in sources),
+        *({"kind": OUTSIDE, "name": name} for name in outside_models),
         *([{"kind": REFERENCE, "name": REFERENCE_NAME}] if with_reference else []),
     ]
+    _require_outside(config, outside_models)
     chosen = _held_out(prompt_set, prompts)
     for other in asked:
-        if other["kind"] != "policy" and not given_answers(chosen, other):
+        if other["kind"] in (REFERENCE, "source") and not given_answers(chosen, other):
             raise ActionError(
                 gettext("“%(name)s” has no answer to any of these prompts.") % {"name": other["name"]},
                 code="no_answers",
@@ -120,6 +128,7 @@ def compare_policies(
         Contestant(
             name=other["name"],
             source=ModelSource(path=paths[other["policy"]]) if other["kind"] == "policy" else None,
+            outside_model=other["name"] if other["kind"] == OUTSIDE else "",
         )
         for other in asked
     ]
@@ -166,6 +175,7 @@ def evaluate_along_run(
             ),
             code="bad_option",
         )
+    _require_outside(config, [])
     start = start_of(project, run).policy
     if start is None:
         raise ActionError(
@@ -201,6 +211,19 @@ def evaluate_along_run(
             **({"people_steps": sorted(set(steps))} if steps else {}),
         },
     )  # fmt: skip
+
+
+def _require_outside(config: Mapping[str, Any], models: Sequence[str]) -> None:
+    """Raises ActionError for a server without a model to ask there, and for a model without a server."""
+    sentence = ""
+    if bool(config.get("outside", {}).get("name")) != bool(models):
+        sentence = gettext("Outside models are a server and what it calls them: give both, or neither.")
+    elif any(not name.strip() or len(name) > MAX_MODEL_NAME for name in models):
+        sentence = gettext("An outside model has a name of at most %(most)s characters.") % {
+            "most": MAX_MODEL_NAME
+        }
+    if sentence:
+        raise ActionError(sentence, code="no_outside_model", fields={"outside_models": sentence})
 
 
 def kept_checkpoints(run: Run) -> list[Contestant]:
@@ -321,6 +344,7 @@ def _queue(
     filled = {
         **with_critic(project, config),
         "policy": {"path": str(policy.artifact.absolute_path)},
+        "policy_name": policy.name,
         "reward_model_path": str(reward_model.artifact.absolute_path),
         "further_reward_models": [
             {"name": model.name, "path": str(model.artifact.absolute_path)} for model in further
@@ -331,7 +355,8 @@ def _queue(
         options = load_options(ComparePoliciesConfig, filled)
     except UserError as error:
         raise BadRunConfig(str(error)) from error
-    require_known_server({"name": options.judge.server.name})
+    for server in (options.judge.server, options.sampling.server, options.outside):
+        require_known_server({"name": server.name})
     return queue_run(
         actor=actor,
         project=project,

@@ -11,10 +11,11 @@ from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
 from learning.interface.unread_options import OF_TRAINING
 from policy_training.comparing.actions import comparison_config
-from policy_training.comparing.kind import COMPARE, learned_criteria
+from policy_training.comparing.kind import COMPARE, OUTSIDE, REFERENCE, learned_criteria
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.forms import MAX_PROMPTS
 from policy_training.judging.actions import FIXED_SERVER_OPTIONS
+from policy_training.model_servers import sent_prompts_notes
 from policy_training.models import Policy
 from policy_training.policy_fields import PolicyField, policies_of
 from policy_training.training.evaluation.config import ComparePoliciesConfig
@@ -23,6 +24,10 @@ from runs.models import Run
 from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetForm
 from workspace.models import MAX_OVERLAP, Criterion, Project
+
+
+def known_servers() -> list[tuple[str, str]]:
+    return [(name, name) for name in settings.MODEL_SERVERS]
 
 
 class ReadingModelsField(forms.ModelMultipleChoiceField):
@@ -40,9 +45,14 @@ class MeasuredForm(PresetForm):
         ComparePoliciesConfig,
         leave_out=(
             "policy",
+            "policy_name",
             "judge.weight",
             "judge.criterion",  # the field `question`
-            *(f"judge.server.{name}" for name in FIXED_SERVER_OPTIONS),
+            *(
+                f"{section}.{name}"
+                for section in ("judge.server", "outside")
+                for name in FIXED_SERVER_OPTIONS
+            ),
             *OF_TRAINING,
         ),
     )
@@ -116,7 +126,7 @@ class MeasuredForm(PresetForm):
         )
         server = self.fields["server"]
         assert isinstance(server, forms.ChoiceField)
-        server.choices = [("", gettext("no judge")), *((name, name) for name in settings.MODEL_SERVERS)]
+        server.choices = [("", gettext("no judge")), *known_servers()]
         for name in ("further_reward_models", "criteria"):
             self.fields[name].widget.attrs["class"] = "form-check-input"
         del self.fields["processes"]  # one process compares (training/evaluation/compare.py says why)
@@ -164,6 +174,7 @@ class MeasuredForm(PresetForm):
                 server=values["server"],
                 model=values["model"].strip(),
                 question=values["question"].strip(),
+                outside_server=values.get("outside_server", ""),
                 assignments=self.assignments(),
             ),
         }
@@ -185,6 +196,17 @@ class CompareForm(MeasuredForm):
         label=gettext_lazy("Compared with answers from files"),
         help_text=gettext_lazy("Of models outside, as imports have named them."),
     )
+    outside_server = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Server of outside models"),
+        help_text=gettext_lazy("Models there, which are no policies here, answer the same prompts."),
+    )
+    outside_models = forms.CharField(
+        required=False,
+        max_length=1000,
+        label=gettext_lazy("Outside models"),
+        help_text=gettext_lazy("As the server calls them, with commas between them."),
+    )
     with_reference = forms.BooleanField(
         required=False,
         label=gettext_lazy("Compared with what people wrote"),
@@ -200,6 +222,9 @@ class CompareForm(MeasuredForm):
         )
         for name in ("others", "sources"):
             self.fields[name].widget.attrs["class"] = "form-check-input"
+        server = self.fields["outside_server"]
+        assert isinstance(server, forms.ChoiceField)
+        server.choices = [("", gettext("no outside models")), *known_servers()]
 
     def values_of(self, run: Run) -> dict[str, Any]:
         others = run.parameters["others"]
@@ -207,7 +232,9 @@ class CompareForm(MeasuredForm):
             "policy": run.parameters["policy"],
             "others": [other["policy"] for other in others if other["kind"] == "policy"],
             "sources": [other["source"] for other in others if other["kind"] == "source"],
-            "with_reference": any(other["kind"] == "reference" for other in others),
+            "outside_server": run.config.get("outside", {}).get("name", ""),
+            "outside_models": ", ".join(other["name"] for other in others if other["kind"] == OUTSIDE),
+            "with_reference": any(other["kind"] == REFERENCE for other in others),
         }
 
     def asked(self) -> dict[str, Any]:
@@ -216,14 +243,19 @@ class CompareForm(MeasuredForm):
             "policy": values["policy"],
             "others": list(values["others"].order_by("pk")),
             "sources": list(values["sources"].order_by("pk")),
+            "outside_models": [name.strip() for name in values["outside_models"].split(",") if name.strip()],
             "with_reference": values["with_reference"],
         }
 
 
 class AlongRunForm(MeasuredForm):
-    """Of a run that the address names; no critic leads its checkpoints."""
+    """Of a run that the address names; no critic leads its checkpoints, and no server has them."""
 
-    sections = [section for section in MeasuredForm.sections if section.path != "guidance"]
+    sections = [
+        section
+        for section in MeasuredForm.sections
+        if section.path not in ("guidance", "sampling.server", "outside")
+    ]
 
     steps = forms.CharField(
         required=False,
@@ -258,6 +290,9 @@ def preview_comparison(form: MeasuredForm) -> dict[str, Any]:
             gettext("The texts of prompts and answers go to the server “%(name)s”.")
             % {"name": values["server"]}
         ]
+    answering = {form.cleaned_data.get("sampling.server.name"), values.get("outside_server")}
+    for name in sorted(name for name in answering if name):
+        notes += sent_prompts_notes(name)
     prompts = min(prompts, values["prompts"] or prompts)
     facts = [(gettext("Prompts"), prompts)]
     if criteria := len(values["criteria"]):

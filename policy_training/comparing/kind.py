@@ -25,6 +25,7 @@ from workspace.naming import unique_name
 
 REFERENCE = "reference"  # demonstrations: what people wrote
 CHECKPOINT = "checkpoint"  # of the training that started from the policy
+OUTSIDE = "outside"  # a model that a server has, by what it calls it
 # Of an other that people compare, in a comparison's report: how many pairs nobody was shown, since both answers are the
 # same.
 EQUAL_ANSWERS = "equal_answers"
@@ -137,8 +138,8 @@ def _tasks(run: Run) -> tuple[list[NewTask], dict[str, int]]:
     for number, other in asked:
         source = _stored_source(run, other)
         theirs = (
-            _responses(run, prompts, number, source)
-            if other["kind"] in ("policy", CHECKPOINT)
+            _responses(run, prompts, number, source, is_outside=other["kind"] == OUTSIDE)
+            if other["kind"] in ("policy", CHECKPOINT, OUTSIDE)
             else _given_responses(run, prompts, other, source)
         )
         equal[other["name"]] = 0
@@ -175,6 +176,8 @@ def _source_fields(run: Run, other: Mapping[str, Any]) -> dict[str, Any]:
             "kind": Source.Kind.POLICY,
             "name": f"run {run.parameters['of_run']}, step {other['step']}",
         }
+    if other["kind"] == OUTSIDE:
+        return {"kind": Source.Kind.IMPORT, "name": other["name"]}
     return {"kind": Source.Kind.REFERENCE, "name": "demonstrations"}
 
 
@@ -185,7 +188,10 @@ def _stored_source(run: Run, other: Mapping[str, Any]) -> Source:
     return get_or_create_source(actor=run.requested_by, project=run.project, **_source_fields(run, other))
 
 
-def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source) -> dict[int, Response]:
+def _responses(
+    run: Run, prompts: Sequence[Prompt], number: int, source: Source, *, is_outside: bool = False
+) -> dict[int, Response]:
+    """Of an outside model without token ids: those of its file are another model's."""
     known = {prompt.external_id: prompt for prompt in prompts}
     rows = [
         NewResponse(
@@ -194,8 +200,8 @@ def _responses(run: Run, prompts: Sequence[Prompt], number: int, source: Source)
             text=row["text"],
             response_id=f"comparison-{run.pk}-{row['response_id']}",
             sampling=row["sampling"],
-            token_ids=row["token_ids"],
-            logprobs=row["logprobs"],
+            token_ids=None if is_outside else row["token_ids"],
+            logprobs=None if is_outside else row["logprobs"],
             ended=row["ended"],
         )
         for row in read_records(run.path / "answers" / f"{number}.parquet", SAMPLED_RESPONSES)

@@ -21,6 +21,7 @@ from policy_training.comparing.presentation import (
 from policy_training.guidance import led_text
 from runs.access import access_run
 from runs.models import Run
+from runs.option_forms.fields import value_at
 from runs.option_forms.pages import run_form_page
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
@@ -79,6 +80,8 @@ def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
         "kept": found.produced_by.parameters.get("kept"),
         "judge": found.report.get("judge"),
         "led": led_text(found.produced_by.config),
+        "server": value_at(found.produced_by.config, "sampling.server.name"),
+        "outside_server": value_at(found.produced_by.config, "outside.name"),
         "batches": found.batches.select_related("criterion").order_by("pk"),
     }
     return render(request, "policy_training/comparison.html", context)

@@ -53,6 +53,7 @@ def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str,
             server=options["server"],
             model=options["model"],
             question=options["question"],
+            outside_server=options.get("outside_server", ""),
             assignments=options["set"],
         ),
     }

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, gettext_lazy
 from annotation.models import Prompt, PromptSet, Response
 from policy_training.mixtures.drawing import held_out_of, training_prompts
 from policy_training.mixtures.fields import TrainedMixtureFields, mixture_of_run
+from policy_training.model_servers import sent_prompts_notes
 from policy_training.models import Policy
 from policy_training.policy_fields import PoliciesField, PolicyField, StartField, policies_of
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
@@ -259,7 +260,10 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
     temperatures = value_at(asked["config"], "candidates.temperatures") or [None]
     sampled = stored = 0
     if isinstance(each, int) and isinstance(temperatures, list | tuple):
-        per_prompt = each * (len(asked["samplers"]) or 1) * len(temperatures)
+        answering = len(asked["samplers"]) or 1
+        mode = value_at(asked["config"], "candidates.server_answers")
+        answering = 1 if mode == "outside" else answering + (mode == "outside_and_policies")
+        per_prompt = each * answering * len(temperatures)
         sampled = per_prompt * splits["train"]
         facts += [(gettext("New answers to each prompt"), per_prompt), (gettext("New answers"), sampled)]
     if asked["stored"] and asked["prompt_set"]:
@@ -268,10 +272,11 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
             (gettext("Answers that are there already"), stored),
             (gettext("Scored by the reward model before"), scored),
         ]
+    notes = sent_prompts_notes(value_at(asked["config"], "sampling.server.name")) if sampled else []
     missing = "" if splits["train"] else NO_PROMPTS
     if not missing and not sampled + stored and isinstance(each, int):
         missing = gettext("Nothing is sampled and no answer is there: there is nothing to choose from.")
-    return {"facts": facts, "missing": missing}
+    return {"facts": facts, "notes": notes, "missing": missing}
 
 
 def preview_rollouts(form: RolloutForm) -> dict[str, Any]:

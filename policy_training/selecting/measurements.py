@@ -19,6 +19,7 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.record_files import read_records
 from learning.interface.record_schemas import SCORES
 from policy_training.guidance import led_text
+from policy_training.model_servers import served_by
 from policy_training.models import Policy, PolicyComparison, PolicyEvaluation, PolicySelection
 from policy_training.selection_rules import Candidate
 from policy_training.training.config import EvaluateConfig
@@ -172,6 +173,8 @@ def _measurement(
     prompt_ids = tuple(made_by.produced_by.parameters["prompt_ids"])
     sampling = options_to_dict(config.sampling)
     del sampling["batch_size"]  # answers do not depend on which are drawn together
+    # By which server and not how it is asked; the model is that of each policy.
+    sampling["server"] = config.sampling.server.name
     if config.guidance.leads:
         sampling["guidance"] = options_to_dict(config.guidance)
     reward_batch = config.reward_model_batch or config.batch
@@ -283,6 +286,8 @@ def _sampling_in_words(options: Mapping[str, Any]) -> str:
             (said if of_prompt else gettext("repetition penalty %(value)s"))
             % {"value": f"{options['repetition_penalty']:g}"}
         )
+    if served := served_by(options["server"]):
+        words.append(served)
     if led := led_text(options):
         words.append(led)
     return ", ".join(words)

@@ -40,6 +40,14 @@ class DecodingOptions:
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, found {self.batch_size}")
 
+    def require_known_to_servers(self) -> None:
+        """Raises ValueError for what a server that samples could not heed."""
+        if self.repetition_penalty != 1 and self.repetition_penalty_scope == "response":
+            raise ValueError(
+                "repetition_penalty_scope is 'response', and servers penalise the prompt's tokens too: set it to "
+                "'prompt_and_response', repetition_penalty to 1, or sample without a server"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions(DecodingOptions):
@@ -60,6 +68,19 @@ class SamplingOptions(DecodingOptions):
                     f"{name} is {getattr(self, name)}; rollouts that train are sampled from the policy itself, "
                     f"so it must stay {neutral} (with anything else every update is off-policy from the start)"
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedSamplingOptions(SamplingOptions):
+    """How a token is drawn, and by whom."""
+
+    # That samples instead of this program.
+    server: ServerOptions = added_option(ServerOptions(), before=ServerOptions())
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.server.name:
+            self.require_known_to_servers()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +159,13 @@ class GuidanceOptions:
     def leads(self) -> bool:
         return bool(self.policy or self.path)
 
+    def require_own_sampling(self) -> None:
+        """Of a sampling by a server. Raises ValueError."""
+        if self.leads:
+            raise ValueError(
+                "guidance needs the policy's probabilities of every token: sample without a server"
+            )
+
     def __post_init__(self) -> None:
         if not math.isfinite(self.coefficient):
             raise ValueError(f"coefficient must be a number, found {self.coefficient}")
@@ -157,15 +185,9 @@ class SampleOptions(DecodingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.server.name and self.repetition_penalty != 1 and self.repetition_penalty_scope == "response":
-            raise ValueError(
-                "repetition_penalty_scope is 'response', and servers penalise the prompt's tokens too: set it to "
-                "'prompt_and_response', repetition_penalty to 1, or sample without a server"
-            )
-        if self.server.name and self.guidance.leads:
-            raise ValueError(
-                "guidance needs the policy's probabilities of every token: sample without a server"
-            )
+        if self.server.name:
+            self.require_known_to_servers()
+            self.guidance.require_own_sampling()
         for name in ("max_prompt_tokens", "max_response_tokens"):
             require_at_least(name, getattr(self, name), 1)
         if not self.temperatures:
@@ -244,8 +266,10 @@ class EvaluateConfig:
     reference: ModelSource | None = None  # None: no KL
     # The reference answers the same prompts, and the scores say who wins on each, overall and by the prompts' tags.
     against_reference: bool = True
+    policy_name: str = added_option("", before="")  # of {policy} in sampling.server.model
     samples_per_prompt: int = 1
-    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    # A server that samples must have this very policy; the reference answers in this program.
+    sampling: ServedSamplingOptions = field(default_factory=ServedSamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     logged_samples: int = 16  # texts written to samples.jsonl
@@ -265,5 +289,8 @@ class EvaluateConfig:
             raise ValueError(
                 "rewards.judge compares a prompt's answers with each other; set samples_per_prompt to at least 2"
             )
+        if self.sampling.server.name:
+            self.sampling.server.require_policy_itself("sampling.server")
+            self.guidance.require_own_sampling()
         require_at_least("samples_per_prompt", self.samples_per_prompt, 1)
         require_at_least("logged_samples", self.logged_samples, 0)

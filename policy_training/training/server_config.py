@@ -39,5 +39,44 @@ class ServerOptions:
         if self.model and not self.name:
             raise ValueError(f"model is {self.model!r} and name is empty; name the server that has it")
 
+    def require_outside(self, where: str) -> None:
+        """Raises ValueError where it cannot be asked for the answers of a model that is no policy here: that one has a
+        template and tokens of its own.
+        """
+        if not self.name or not self.model:
+            raise ValueError(f"{where}: name the server (name) and what it calls the outside model (model)")
+        if "{policy}" in self.model:
+            raise ValueError(
+                f"{where}.model has {{policy}} in it, and an outside model is no policy: write its name"
+            )
+        if self.protocol != "chat":
+            raise ValueError(
+                f"{where}.protocol is {self.protocol!r}, which sends prompts in the policy's template; an outside "
+                "model has its own: use 'chat'"
+            )
+        for option in ("returns_token_ids", "returns_logprobs"):
+            if getattr(self, option):
+                raise ValueError(f"{where}.{option} is true; an outside model has other tokens: leave it out")
+
+    def require_policy_itself(self, where: str) -> None:
+        """Raises ValueError where a policy that is measured would read prompts in another template than its own, or its
+        answers would end otherwise.
+        """
+        if self.name and self.protocol != "completions":
+            raise ValueError(
+                f"{where}.protocol is {self.protocol!r}, and a policy is measured on prompts in its own template: use "
+                "'completions'"
+            )
+        if self.name and self.stop:
+            raise ValueError(f"{where}.stop must be empty: a policy that is measured ends its answers itself")
+
+    def require_model_of_each(self, where: str, policies: int) -> None:
+        """Raises ValueError where one model would be asked for the answers of several policies."""
+        if policies > 1 and self.model and "{policy}" not in self.model:
+            raise ValueError(
+                f"{where}.model is {self.model!r}, and {policies} policies answer: write {{policy}} in it, which is "
+                "each one's name"
+            )
+
     def model_called(self, *, policy: str, path: str) -> str:
         return self.model.replace("{policy}", policy) if self.model else path

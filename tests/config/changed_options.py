@@ -69,6 +69,14 @@ NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "annotation.annotator_kinds": (["person", "ai"], {}),
     "annotation.reserved_for": (["ada"], {}),
     "candidates.temperatures": ([7], {}),
+    "candidates.server_answers": (
+        "outside",
+        {
+            "sampling.server.name": "vllm",
+            "sampling.server.model": "served",
+            "sampling.server.protocol": "chat",
+        },
+    ),
     "runtime.keep_steps": ([7], {}),
     "rewards.weight": (2.0, {"rewards.combination": "weighted_sum"}),
     "rewards.safety_threshold": (0.2, {"rewards.combination": "safety_gate"}),

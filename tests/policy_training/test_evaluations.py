@@ -25,7 +25,10 @@ pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
 
 @pytest.mark.parametrize("preset", ["plain", "secrets"])
-def test_command_and_form_ask_the_same(client, policy, model, project, max_, write_rows, preset):  # noqa: F811
+def test_command_and_form_ask_the_same(
+    client, policy, model, project, max_, write_rows, settings, preset  # noqa: F811
+):  # fmt: skip
+    settings.MODEL_SERVERS = {"toy": "http://127.0.0.1:9/v1"}
     # Those of the training side are left out.
     splits = ("train", "test", "validation", "test", "train")
     rows = [{"prompt": f"Which animal is {n}?", "split": split} for n, split in enumerate(splits)]
@@ -36,16 +39,25 @@ def test_command_and_form_ask_the_same(client, policy, model, project, max_, wri
     address = reverse("policies:evaluate", args=["kitchen"])
     sent = shown(client, address, preset=preset, policy=policy.pk, reward_model=model.pk, reference=policy.pk)
     sent |= {"prompt_set": project.prompt_sets.get(name="asked").pk, "batch.max_prompt_tokens": "48"}
-    run = started(client.post(address, sent | {"batch.max_response_tokens": "12"}))
+    served = {"sampling.server.name": "toy", "sampling.repetition_penalty_scope": "prompt_and_response"}
+    served = served if preset == "secrets" else {}
+    run = started(client.post(address, sent | served | {"batch.max_response_tokens": "12"}))
     call_command(
         "evaluate_policy", "kitchen", "tiny", "--reward-model", "taste", "--prompt-set", "asked", "--reference",
         "tiny", "--preset", preset, "--set", "batch.max_prompt_tokens=48", "batch.max_response_tokens=12",
-        verbosity=0,
+        *(f"{path}={value}" for path, value in served.items()), verbosity=0,
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
     # Secrets of RLHF I, 6.1: top-p 0.9, temperature 0.8, repetition penalty 1.1.
     drawn = [run.config["sampling"][name] for name in ("top_p", "temperature", "repetition_penalty")]
     assert drawn == ([1.0, 1.0, 1.0] if preset == "plain" else [0.9, 0.8, 1.1])
+    assert run.config["policy_name"] == "tiny"
+    if served:
+        assert run.config["sampling"]["server"]["name"] == "toy"
+        unknown = client.post(address, sent | served | {"sampling.server.name": "away"})
+        assert unknown.status_code == 422 and "“away” is not one of this site" in unknown.content.decode()
+        preview = client.get(address, sent | served | {"part": "preview"}).content.decode()
+        assert "The texts of the prompts go to the server “toy”" in preview
     if preset == "plain":
         execute_and_look(client, run, policy, model)
 

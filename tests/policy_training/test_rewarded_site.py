@@ -30,6 +30,7 @@ from workspace.actions import create_project
 from workspace.errors import ActionError
 
 pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
+CHAT = {"name": "toy", "model": "gpt-x", "protocol": "chat"}
 REWARDED = ("--start", "tiny", "--reward-model", "taste", "--prompt-set", "asked")
 
 
@@ -171,21 +172,31 @@ def test_what_does_not_fit_is_refused(client, policy, model, prompt_set, max_): 
 
 
 @pytest.mark.parametrize("preset", ["tiny", "llama2"])
-def test_best_of_n_by_the_page_is_the_commands(client, policy, model, prompt_set, max_, preset):  # noqa: F811
+def test_best_of_n_by_the_page_is_the_commands(client, policy, model, prompt_set, max_, settings, preset):  # noqa: F811
+    settings.MODEL_SERVERS = {"toy": "http://127.0.0.1:9/v1"}
     client.force_login(max_)
     address = reverse("policies:best_of_n", args=["kitchen"])
     values = sent(client, address, policy, model, prompt_set, preset=preset, samplers=[policy.pk])
-    run = started(client.post(address, values | {"candidates.keep": "2", "candidates.ties": "all"}))
+    given = {"candidates.keep": "2", "candidates.ties": "all"}
+    if preset == "tiny":  # a server's model answers, too
+        given |= {"candidates.server_answers": "outside_and_policies"}
+        given |= {f"sampling.server.{name}": value for name, value in CHAT.items()}
+    run = started(client.post(address, values | given))
     call_command(
         "train_best_of_n", "kitchen", "better", *REWARDED, "--preset", preset, "--sampler", "tiny", "--set",
-        "candidates.keep=2", "candidates.ties=all", verbosity=0,
+        *(f"{path}={value}" for path, value in given.items()), verbosity=0,
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
     assert run.config["samplers"] == [run.config["model"]["source"]]
     # Shown again, the policies that answered are chosen.
     assert client.get(address, {"run": run.pk}).context["form"]["samplers"].value() == [policy.pk]
-    preview = client.get(address, values | {"part": "preview"}).content.decode()
+    preview = client.get(address, values | given | {"part": "preview"}).content.decode()
     assert "New answers to each prompt" in preview
+    if preset == "tiny":
+        assert run.config["sampling"]["server"]["model"] == "gpt-x"
+        assert "go to the server “toy”" in preview and ">16<" in preview  # eight of each
+        unknown = client.post(address, values | given | {"sampling.server.name": "other"})
+        assert unknown.status_code == 422 and "“other” is not one of this site" in unknown.content.decode()
     said = refused("train_best_of_n", "kitchen", "x", *REWARDED, "--set", "rewards.whiten=true")
     assert "rewards.whiten" in said
 

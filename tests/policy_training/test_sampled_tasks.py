@@ -192,6 +192,10 @@ def test_several_policies_answer_every_prompt_and_the_last_to_end_makes_the_batc
     twin = Policy.objects.create(project=project, name="twin", artifact=artifact, source=source)
     path = write_rows([{"prompt": f"Question {n}?"} for n in range(3)], "asked.jsonl")
     call_command("import_prompts", "kitchen", path, "--prompt-set", "asked", verbosity=0)
+    one_model = ("--set", "sampling.server.name=toy", "sampling.server.model=m")
+    assert "2 policies answer" in refused(
+        "sample_tasks", "kitchen", "tiny", "twin", "--prompt-set", "asked", *one_model
+    )
     call_command(
         "sample_tasks", "kitchen", "tiny", "twin", "--prompt-set", "asked", "--temperatures", "0.7", "1.3",
         "--preset", "secrets", "--batch-name", "both", "--set", "sampling.max_prompt_tokens=48",

@@ -12,8 +12,9 @@ from annotation.models import Batch
 from rounds.actions import cancel_round, end_annotation
 from rounds.errors import RoundRefused, WrongStage
 from rounds.models import Round, Stage
+from rounds.named_rows import require_named_rows
 from rounds.plan_changes import override_plan, with_steps
-from rounds.plans import load_plan, plan_to_dict, preset_plan
+from rounds.plans import load_plan, plan_to_dict, preset_plan, with_assignments
 from rounds.stages.machine import advance_round
 from rounds.stages.transitions import stage_runs
 from rounds.step_runs import describe_mixed_in
@@ -45,6 +46,15 @@ def test_another_policy_that_is_not_there_is_refused(begin):
     plan = override_plan(preset_plan("tiny"), sampling={"other_policies": ("nobody",)})
     with pytest.raises(RoundRefused, match="nobody"):
         begin(plan=plan)
+
+
+def test_one_model_of_a_server_does_not_answer_for_two_policies(project, policy):
+    plan = with_assignments(
+        override_plan(preset_plan("tiny"), sampling={"other_policies": (policy.name,)}),
+        ["sampling.options.server.name=toy", "sampling.options.server.model=m"],
+    )
+    with pytest.raises(RoundRefused, match="model is 'm', and 2 policies answer"):
+        require_named_rows(project, plan)
 
 
 def test_a_button_is_on_record_under_the_name_of_whoever_pressed_it(

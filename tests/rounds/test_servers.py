@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from rounds.forms import StartRoundForm
 from rounds.models import Round
 from rounds.plans import load_plan, preset_plan, with_assignments
 from rounds.servers import NamedServer, servers_of
+from rounds.steps import step_from_words
 from tests.policy_training.training.model_servers import environment_for, serving
 from tests.rounds.test_mixture_fields import WAYS
 from tests.rounds.test_mixture_fields import asked as asked
@@ -149,3 +151,13 @@ def test_every_server_of_a_plan_is_asked_rollouts_and_judges_too(policy):
         NamedServer("rollouts"),  # asked for folders of the run
     ]
     assert servers_of(plan, None)[0].models == {"early", "judge-1"}
+
+
+def test_a_step_that_takes_candidates_from_a_server_is_asked_for_its_model(policy):
+    step = ["best_of_n:tiny", "sampling.server.name=toy", "sampling.server.protocol=chat"]
+    outside = [*step, "sampling.server.model=gpt-x", "candidates.server_answers=outside"]
+    made = [*step, "sampling.server.model={policy}-served"]  # of a policy that is yet to be made
+    plan = preset_plan("tiny")
+    for words, models in ((outside, {"gpt-x"}), (made, set())):
+        own = replace(plan, steps=(step_from_words(words, policy=plan.policy),))
+        assert servers_of(own, policy) == [NamedServer("toy", frozenset(models))]

@@ -22,6 +22,10 @@ class Command(ProjectCommand):
         parser.add_argument("policy")
         parser.add_argument("--with", nargs="+", default=[], metavar="POLICY", dest="others")
         parser.add_argument("--sources", nargs="+", default=[], metavar="NAME", help="of answers from files")
+        parser.add_argument("--outside-server", default="", metavar="NAME", help="that has outside models")
+        parser.add_argument(
+            "--outside-models", nargs="+", default=[], metavar="MODEL", help="as their server calls them"
+        )
         parser.add_argument("--with-reference", action="store_true", help="with what people wrote")
         add_measuring_arguments(parser)
 
@@ -38,6 +42,7 @@ class Command(ProjectCommand):
             policy=find_policy(project, options["policy"]),
             others=[find_policy(project, name) for name in options["others"]],
             sources=sources,
+            outside_models=options["outside_models"],
             with_reference=options["with_reference"],
             **measuring_options(project, options),
         )

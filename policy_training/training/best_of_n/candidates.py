@@ -1,7 +1,10 @@
-"""The candidates of best-of-n: answers that its policies sample, and answers that are there already, scored alike."""
+"""The candidates of best-of-n: answers that its policies sample, itself or by a server, those of an outside model, and
+answers that are there already, scored alike.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from learning.distributed import DistributedContext
@@ -15,8 +18,12 @@ from learning.models.tokenization import decode_response, encode_answer_or_cut, 
 from learning.models.tokenizers import load_tokenizer
 from learning.run_context import RunContext, StopRequested
 from policy_training.training.best_of_n.best_answers import Candidate, Origin
-from policy_training.training.best_of_n.candidate_files import shard_files, stored_scores_file
-from policy_training.training.best_of_n.config import BestOfNConfig
+from policy_training.training.best_of_n.candidate_files import (
+    shard_files,
+    stored_scores_file,
+)
+from policy_training.training.best_of_n.config import OUTSIDE, BestOfNConfig, FreshSource
+from policy_training.training.best_of_n.served_candidates import answering_server
 from policy_training.training.judge_config import JudgeOptions
 from policy_training.training.rewards.sources import load_scorer
 from policy_training.training.rollouts.model_sources import same_tokenization
@@ -36,7 +43,7 @@ STORED = -1  # the sampler of answers that are there already
 @dataclass(frozen=True, kw_only=True)
 class Answer(Candidate):
     response_id: str
-    sampler: int  # place of its policy in the config, or STORED
+    sampler: int  # place of its policy in the config, OUTSIDE or STORED
     token_ids: list[int]  # of the tokenizer of the policy that is fine-tuned
 
 
@@ -192,10 +199,9 @@ def sample_answers(
     are there and of those that are missing. `learned_by`: the tokenizer of the policy that is fine-tuned.
     """
     config, fresh = context.options, context.options.fresh_sources[number]
-    source, options = (
-        config.answering[fresh.sampler],
-        replace(config.sampling, temperature=fresh.temperature),
-    )
+    # An outside model's answers are read by the tokenizer of the policy that learns from them.
+    source = config.model.source if fresh.sampler == OUTSIDE else config.answering[fresh.sampler]
+    options = replace(config.sampling, temperature=fresh.temperature)
     n_samples = config.candidates.samples_per_prompt
     # A number of responses and not of prompts, so that a shard takes about as long whatever is asked.
     size = max(1, 4 * config.sampling.batch_size // n_samples)
@@ -205,9 +211,14 @@ def sample_answers(
     distributed.barrier()  # all have looked before one writes
     tokenizer = load_tokenizer(source)
     same = same_tokenization(tokenizer, learned_by)
+    policy, server = None, None
     if missing:
-        policy = FrozenModel(load_policy(source, tokenizer), config.runtime, distributed.device)
-        require_max_positions(policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+        server = answering_server(context, distributed, number, source, tokenizer)
+        if server is None:
+            policy = FrozenModel(load_policy(source, tokenizer), config.runtime, distributed.device)
+            require_max_positions(
+                policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens
+            )
         scorer = load_run_scorer(context, tokenizer, distributed)
     for shard in missing:
         context.require_current()
@@ -216,20 +227,22 @@ def sample_answers(
                 f"stopped after {shard} of {len(shards)} shards of answers; start the run again to go on"
             )
         context.set_status(
-            stage=f"sampling, policy {number + 1} of {len(config.fresh_sources)}",
+            stage=f"sampling, {'model' if server else 'policy'} {number + 1} of {len(config.fresh_sources)}",
             step=shard,
             steps_total=len(shards),
         )
         prompts = tokenize_prompts(shards[shard], tokenizer, config.batch.max_prompt_tokens)
+        request = replace(
+            sampling_request(config, n_samples, f"{config.runtime.seed}/candidates/{number}"),
+            options=options,
+        )
         rollouts = generate_rollouts(
             policy,
             prompts,
             scorer,
-            replace(
-                sampling_request(config, n_samples, f"{config.runtime.seed}/candidates/{number}"),
-                options=options,
-            ),
+            request,
             distributed=distributed,
+            sample=None if server is None else partial(server.sample, request=request),
         )
         if distributed.is_main:
             responses_file, scores_file = files[shard]
@@ -258,6 +271,8 @@ def sample_answers(
             write_records(responses_file, sampled, SAMPLED_RESPONSES)
             write_records(scores_file, scores, SCORES)  # last: with it the shard is complete
         distributed.barrier()
+    if server is not None:
+        server.close()
     answers: Answers = {}
     for responses_file, scores_file in files:
         scores_of = {row["response_id"]: row["reward"] for row in read_records(scores_file, SCORES)}
@@ -268,9 +283,7 @@ def sample_answers(
                     text=row["text"],
                     score=scores_of[row["response_id"]],
                     ended=row["ended"],
-                    origin=Origin(
-                        is_stored=False, source="policy", policy=fresh.name, temperature=fresh.temperature
-                    ),
+                    origin=origin_of(fresh),
                     sampler=fresh.sampler,
                     # As they were sampled; of another tokenizer's policy, its text anew.
                     token_ids=list(row["token_ids"])
@@ -281,6 +294,15 @@ def sample_answers(
                 )
             )
     return answers
+
+
+def origin_of(fresh: FreshSource) -> Origin:
+    return Origin(
+        is_stored=False,
+        source="import" if fresh.sampler == OUTSIDE else "policy",
+        policy=fresh.name,
+        temperature=fresh.temperature,
+    )
 
 
 def sampling_request(config: BestOfNConfig, n_samples: int, seed: str) -> SamplingRequest:

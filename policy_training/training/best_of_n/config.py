@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from learning.interface.options import added_option
 from learning.interface.training_options import (
     BatchOptions,
     EvaluationOptions,
@@ -14,8 +15,15 @@ from learning.interface.training_options import (
     require_at_least,
 )
 from policy_training.training.alarms.config import AlarmOptions
-from policy_training.training.config import LanguageModelConfig, LanguageModelDataOptions, SamplingOptions
+from policy_training.training.config import (
+    LanguageModelConfig,
+    LanguageModelDataOptions,
+    SamplingOptions,
+    ServedSamplingOptions,
+)
 from policy_training.training.reward_config import RewardSourcesOptions
+
+OUTSIDE = -2  # the sampler of answers of an outside model
 
 # Options that its sections share with other recipes: of rewards that are measured step by step, of demonstrations.
 NOT_FOR_BEST_OF_N = (
@@ -34,6 +42,12 @@ class CandidateOptions:
     temperatures: tuple[
         float, ...
     ] = ()  # each policy answers at each of them; empty: at sampling.temperature
+    # Whose answers a server's are (sampling.server). policies: those of the policies that answer, all of which it has.
+    # outside: those of a model that is no policy here, which answers alone. outside_and_policies: such a model answers
+    # beside the policies, which answer in this program.
+    server_answers: Literal["policies", "outside", "outside_and_policies"] = added_option(
+        "policies", before="policies"
+    )
     keep: int = 1  # answers of a prompt that are learned: those that score highest; the same text counts once
     # Where answers share the last place that is kept: the one sampled first, or all of them.
     ties: Literal["first", "all"] = "first"
@@ -67,8 +81,8 @@ class StoredAnswersOptions:
 class FreshSource:
     """Whose samples a set of candidates is."""
 
-    sampler: int  # place among the policies that answer
-    name: str
+    sampler: int  # place among the policies that answer, or OUTSIDE
+    name: str  # of the policy, or what the server calls its model
     temperature: float
 
 
@@ -83,7 +97,8 @@ class BestOfNConfig:
     reward_model_batch: BatchOptions | None = None  # in the reward model's tokens; None: as `batch`
     candidates: CandidateOptions = field(default_factory=CandidateOptions)
     stored: StoredAnswersOptions = field(default_factory=StoredAnswersOptions)
-    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    # A server draws the candidates alone; the figures before and after are of answers that this program draws.
+    sampling: ServedSamplingOptions = field(default_factory=ServedSamplingOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
     alarms: AlarmOptions = field(default_factory=AlarmOptions)  # after the fine-tuning beside before it
@@ -110,6 +125,9 @@ class BestOfNConfig:
             raise ValueError(
                 f"sampler_names: {len(self.sampler_names)} names for {len(self.answering)} policies"
             )
+        if self.candidates.server_answers != "policies":
+            self.sampling.server.require_outside("sampling.server")
+        self.require_answering(len(self.samplers))
         fresh = self.candidates.samples_per_prompt * len(self.fresh_sources)
         if self.rewards.judge.server.name and fresh < 2 and not self.stored.use:
             raise ValueError(
@@ -125,21 +143,34 @@ class BestOfNConfig:
                         f"{section}.{name} is {getattr(options, name)}, which best-of-n does not have: leave it out"
                     )
 
+    def require_answering(self, named: int) -> None:
+        """Raises ValueError where so many policies that are named to answer do not fit who the server answers for."""
+        if named and self.candidates.server_answers == "outside":
+            raise ValueError(
+                "candidates.server_answers is 'outside', so the outside model answers alone, and policies are named "
+                "that answer: leave them out, or choose 'outside_and_policies'"
+            )
+        if self.candidates.server_answers == "policies":
+            self.sampling.server.require_model_of_each("sampling.server", named)
+
     @property
     def answering(self) -> tuple[ModelSource, ...]:
         return self.samplers or (self.model.source,)
 
     @property
     def fresh_sources(self) -> tuple[FreshSource, ...]:
-        """Every policy that answers at every temperature; none where nothing is sampled."""
+        """Every policy that answers and an outside model, at every temperature; none where nothing is sampled."""
         if not self.candidates.samples_per_prompt:
             return ()
         names = self.sampler_names or tuple(
             Path(one.path).name if one.path is not None else str(one.hub_id) for one in self.answering
         )
+        sources = list(enumerate(names)) if self.candidates.server_answers != "outside" else []
+        if self.candidates.server_answers != "policies":
+            sources.append((OUTSIDE, self.sampling.server.model))
         return tuple(
             FreshSource(sampler=number, name=name, temperature=temperature)
-            for number, name in enumerate(names)
+            for number, name in sources
             for temperature in self.candidates.temperatures or (self.sampling.temperature,)
         )
 

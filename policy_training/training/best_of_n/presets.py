@@ -15,7 +15,7 @@ from learning.interface.training_options import (
     RuntimeOptions,
 )
 from policy_training.training.best_of_n.config import BestOfNConfig, CandidateOptions
-from policy_training.training.config import LanguageModelDataOptions, SamplingOptions
+from policy_training.training.config import LanguageModelDataOptions, ServedSamplingOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class BestOfNPreset:
     source: str  # where to read about it
     optimizer: OptimizerOptions
     candidates: CandidateOptions
-    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    sampling: ServedSamplingOptions = field(default_factory=ServedSamplingOptions)
     data: LanguageModelDataOptions = field(default_factory=LanguageModelDataOptions)
     batch: BatchOptions = field(default_factory=BatchOptions)
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
@@ -63,7 +63,7 @@ LLAMA2 = BestOfNPreset(
         samples_per_prompt=10,  # ours; figure 7 goes up to 100
         keep=1,  # 3.2.3: the best answer of each prompt
     ),
-    sampling=SamplingOptions(
+    sampling=ServedSamplingOptions(
         temperature=1.0,  # 3.2.3: between 1.2 and 1.3 was best for 10 to 100 samples of its RLHF model
     ),
     data=LanguageModelDataOptions(

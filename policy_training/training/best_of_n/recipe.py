@@ -34,7 +34,6 @@ from policy_training.training.best_of_n.best_answers import (
     kl_bound,
     origin_figures,
 )
-from policy_training.training.best_of_n.candidate_files import require_same_inputs
 from policy_training.training.best_of_n.candidates import (
     Answers,
     all_answers,
@@ -43,6 +42,7 @@ from policy_training.training.best_of_n.candidates import (
 )
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.judged_candidates import add_judges_rewards
+from policy_training.training.best_of_n.served_candidates import candidates_server_report
 from policy_training.training.ppo.setup import read_prompts
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import scorer_report
@@ -55,6 +55,7 @@ from policy_training.training.rollouts.rollouts import (
     cut_notes,
     tokenize_prompts,
 )
+from policy_training.training.rollouts.same_inputs import require_same_inputs
 from policy_training.training.supervised.training import fit
 
 
@@ -164,13 +165,15 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
             sum(answer.sampler == number for answer in chosen) for number in range(len(config.answering))
         ],
         "prompts_without_answer": without,
-        # Not where answers are chosen among those of several policies, or a prompt may be left with none.
+        # Not where answers are chosen among those of several models, or of one that is no policy, and not where a
+        # prompt may be left with none.
         "kl_bound": kl_bound(config.candidates.samples_per_prompt)
-        if len(config.fresh_sources) == 1
+        if [fresh.sampler for fresh in config.fresh_sources] == [0]
         and not config.stored.use
         and config.candidates.min_score is None
         and not without
         else None,
+        **candidates_server_report(context),
         "policy_sha256s": model_source_sha256s(config.model.source),
         "sampler_sha256s": [model_source_sha256s(source) for source in config.answering],
         "reward_model_sha256s": scorer.sha256s,

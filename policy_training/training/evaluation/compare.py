@@ -3,39 +3,40 @@
     python -m policy_training.training.evaluation.compare RUN_DIR
 
 Reads inputs `prompts` and, of others whose answers are there already, `answers`. Each policy draws one answer a prompt
-with the same noise, once, whatever the number of reward models. Scores are of the texts, so that policies of different
-tokenizers and people are scored alike.
-What a policy has answered is kept (answers/N.parquet, -1 is the policy itself), and so is each verdict of the judge: a
-run started again goes on with the others.
+with the same noise, once, whatever the number of reward models, itself or by a server (sampling.server); outside models
+answer by theirs (outside). Scores are of the texts, so that policies of different tokenizers, outside models and people
+are scored alike. What somebody has answered is kept (answers/N.parquet, -1 is the policy itself), and so is each
+verdict of the judge: a run started again goes on with the others.
 
 Writes answers/, of a judge judged.json (of each other {prompt id: 1 the policy wins, -1 it loses, 0 a tie, null it is
 unclear}) and result.json. Wins there are the policy's; the differences of score are its minus the other's. `further`
 has what each of `further_reward_models` says, in their order.
 """
 
-import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from learning.distributed import DistributedContext
 from learning.interface.atomic_files import write_json_atomically
-from learning.interface.messages import stored_answer
 from learning.interface.options import UserError
-from learning.interface.record_files import read_records, write_records
-from learning.interface.record_schemas import GIVEN_ANSWERS, PROMPTS, SAMPLED_RESPONSES
+from learning.interface.record_schemas import PROMPTS
 from learning.interface.run_directory import JUDGE_FILE
-from learning.interface.training_options import ModelSource
-from learning.micro_batch_size import with_micro_batch_tokens
-from learning.models.architectures import require_max_positions
-from learning.models.loading import load_policy
-from learning.models.tokenization import decode_response
 from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
+from policy_training.training.evaluation.compared_answers import (
+    BASELINE,
+    Answers,
+    given_answers,
+    mean_of,
+    outside_answers,
+    policy_answers,
+    scored_answers,
+    server_notes,
+    servers_report,
+)
 from policy_training.training.evaluation.config import ComparePoliciesConfig, Contestant
 from policy_training.training.evaluation.figures import mean_figure
 from policy_training.training.evaluation.kept_verdicts import VerdictFile, judge_all
@@ -43,37 +44,8 @@ from policy_training.training.evaluation.pair_verdicts import judged_report, pai
 from policy_training.training.evaluation.verdicts import verdicts
 from policy_training.training.judge_config import TEMPLATE_VERSION
 from policy_training.training.rewards.judging import Comparison, Judge, Judged
-from policy_training.training.rollouts.guidance import critic_report, load_guidance
-from policy_training.training.rollouts.model_sources import same_tokenization
-from policy_training.training.rollouts.policy_evaluation import evaluate_policy
-from policy_training.training.rollouts.response_rows import response_row
-from policy_training.training.rollouts.rollouts import (
-    FrozenModel,
-    RolloutScorer,
-    tokenize_prompts,
-)
-from policy_training.training.rollouts.sampler import SamplingRequest
-from policy_training.training.weights.checkpoint_policy import load_checkpoint_policy
-
-BASELINE = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answers:
-    """Of one policy: prompt id -> text and score, and means over them. `further`: scores by each further model."""
-
-    texts: Mapping[str, str]
-    scores: Mapping[str, float]
-    further: Sequence[Mapping[str, float]]
-    figures: Mapping[str, Any]
-
-
-class TextScorer(RolloutScorer):
-    """Scores the texts of a policy's answers, whatever its tokenizer."""
-
-    def __init__(self, scorer: RolloutScorer, tokenizer: Any) -> None:
-        self.reward_model, self.sha256s = scorer.reward_model, scorer.sha256s
-        self.policy_tokenizer, self.same_tokenizer = tokenizer, False
+from policy_training.training.rollouts.guidance import critic_report
+from policy_training.training.rollouts.rollouts import RolloutScorer
 
 
 def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
@@ -105,17 +77,19 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
     given = given_answers(context, rows, len(config.others))
     total = 1 + len(config.others)
     context.set_status(stage="answering", step=0, steps_total=total)
-    own = policy_answers(
-        context, scorers, rows, BASELINE, Contestant(name="", source=config.policy), distributed
-    )
+    compared = Contestant(name=config.policy_name, source=config.policy)
+    own = policy_answers(context, scorers, rows, BASELINE, compared, distributed)
     others: list[Answers] = []
     for number, other in enumerate(config.others):
         context.set_status(stage="answering", step=number + 1, steps_total=total)
         context.stop_if_requested()
-        if other.source is None and not other.checkpoint_path:
-            others.append(scored_answers(scorers, rows, given.get(number, {}), other))
-        else:
+        if other.outside_model:
+            others.append(outside_answers(context, scorers, rows, number, other))
+        elif other.answers_itself:
             others.append(policy_answers(context, scorers, rows, number, other, distributed))
+        else:
+            others.append(scored_answers(scorers, rows, given.get(number, {}), other))
+    context.set_status(notes=server_notes(config, [own, *others]))
     judged = judge_against(context, rows, own, others)
     if judged is not None:
         write_json_atomically(context.path / "judged.json", judged.outcomes)
@@ -151,6 +125,7 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
             for number, (other, found) in enumerate(zip(config.others, others, strict=True))
         ],
         "judge": judge_report(context, judged) if judged else None,
+        **servers_report(context),
         "reward_model_sha256s": scorers[0].sha256s,
         "further_reward_models": [
             {"name": model.name, "sha256s": scorer.sha256s}
@@ -159,10 +134,6 @@ def main(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
         **critic_report(config.guidance),
         "seconds": time.perf_counter() - started,
     }
-
-
-def mean_of(scores: Mapping[str, float]) -> float:
-    return math.fsum(scores.values()) / len(scores)
 
 
 def by_reward(
@@ -175,144 +146,6 @@ def by_reward(
             {key: [ours[key]] for key in theirs}, {key: [score] for key, score in theirs.items()}, tags
         ),
     }
-
-
-def given_answers(
-    context: RunContext[ComparePoliciesConfig], rows: Sequence[Mapping[str, Any]], others: int
-) -> dict[int, dict[str, dict[str, Any]]]:
-    """{place among the others: {prompt id: row of GIVEN_ANSWERS}}. Raises UserError."""
-    known = {row["prompt_id"] for row in rows}
-    found: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in context.read_input("answers", GIVEN_ANSWERS) if context.has_input("answers") else ():
-        if row["contestant"] not in range(others) or row["prompt_id"] not in known:
-            raise UserError(
-                f"inputs/answers: an answer to {row['prompt_id']!r} of {row['contestant']}, who or which is not asked"
-            )
-        found.setdefault(row["contestant"], {}).setdefault(row["prompt_id"], row)
-    return found
-
-
-def scored_answers(
-    scorers: Sequence[RolloutScorer],
-    rows: Sequence[Mapping[str, Any]],
-    given: Mapping[str, Mapping[str, Any]],
-    other: Contestant,
-) -> Answers:
-    """Reward models read them as they read those of judgments: turns as turns, and no end where there was none."""
-    asked = [row for row in rows if row["prompt_id"] in given]
-    if not asked:
-        raise UserError(f"{other.name}: has no answer to any of the prompts; leave it out")
-    answers = [given[row["prompt_id"]] for row in asked]
-    found = []
-    for scorer in scorers:
-        groups = scorer.reward_model.score(
-            [row["messages"] for row in asked],
-            [[stored_answer(answer["text"], answer["turns"])] for answer in answers],
-            ended=[[answer["ended"]] for answer in answers],
-        )
-        found.append({row["prompt_id"]: group[0] for row, group in zip(asked, groups, strict=True)})
-    scores, *further = found
-    texts = {answer["prompt_id"]: answer["text"] for answer in answers}
-    return Answers(texts=texts, scores=scores, further=further, figures={"score": mean_of(scores)})
-
-
-def policy_answers(
-    context: RunContext[ComparePoliciesConfig],
-    scorers: Sequence[RolloutScorer],
-    rows: list[dict[str, Any]],
-    number: int,
-    asked: Contestant,
-    distributed: DistributedContext,
-) -> Answers:
-    """One answer to each prompt, and how far the policy is from the one that all are compared with; of that one how far
-    a critic leads it from itself.
-    """
-    config = context.options
-    folder = context.path / "answers"
-    folder.mkdir(exist_ok=True)
-    answers_file, figures_file = folder / f"{number}.parquet", folder / f"{number}.json"
-    if not figures_file.exists():  # written last
-        source = asked.source or config.policy
-        tokenizer = load_tokenizer(source)
-        if asked.checkpoint_path:
-            model, _, _ = load_checkpoint_policy(Path(asked.checkpoint_path), source, tokenizer)
-        else:
-            model = load_policy(source, tokenizer)
-        longest = config.batch.max_prompt_tokens + config.batch.max_response_tokens
-        require_max_positions(model, longest)
-        batch = with_micro_batch_tokens(config.batch, [model], distributed.device.type)
-        policy = FrozenModel(model, config.runtime, distributed.device)
-        baseline, guidance = None, None
-        if number == BASELINE:
-            guidance = load_guidance(
-                config.guidance,
-                tokenizer,
-                where="config.guidance",
-                max_tokens=longest,
-                device=distributed.device,
-            )
-            baseline = policy if guidance is not None else None  # how far it is led from itself
-        elif same_tokenization(load_tokenizer(config.policy), tokenizer):
-            baseline = frozen(config.policy, config, distributed)
-        evaluation, rollouts = evaluate_policy(
-            policy,
-            baseline,
-            tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens),
-            TextScorer(scorers[0], tokenizer),
-            SamplingRequest(
-                n_samples=1,
-                max_response_tokens=config.batch.max_response_tokens,
-                options=config.sampling,
-                seed=f"{config.runtime.seed}/comparison",  # the same noise for all: who wins is not chance alone
-            ),
-            max_micro_batch_tokens=batch.micro_batch_tokens,
-            layout="padded",
-            distributed=distributed,
-            before_pass=context.stop_if_requested,
-            guidance=guidance,
-        )
-        ids = [rollout.prompt.prompt_id for rollout in rollouts]
-        further = [
-            TextScorer(scorer, tokenizer).score(
-                [rollout.prompt for rollout in rollouts], [[rollout.response] for rollout in rollouts]
-            )
-            for scorer in scorers[1:]
-        ]
-        sampled = [
-            response_row(
-                rollout.prompt,
-                rollout.response,
-                decode_response(tokenizer, rollout.response.token_ids),
-                response_id=f"{number}-{rollout.prompt.prompt_id}",
-                policy_name="",
-                options=config.sampling,
-                max_tokens=config.batch.max_response_tokens,
-                seed=config.runtime.seed,
-                guidance=config.guidance if guidance is not None else None,
-            )
-            for rollout in rollouts
-        ]
-        context.require_current()
-        write_records(answers_file, sampled, SAMPLED_RESPONSES)
-        figures = {name: getattr(evaluation, name) for name in ("score", "kl", "eos_rate", "tokens")}
-        write_json_atomically(
-            figures_file,
-            {
-                "figures": figures,
-                "scores": dict(zip(ids, (rollout.score for rollout in rollouts), strict=True)),
-                "further": [dict(zip(ids, scores, strict=True)) for scores in further],
-            },
-        )
-    kept = json.loads(figures_file.read_bytes())
-    texts = {row["prompt_id"]: row["text"] for row in read_records(answers_file, SAMPLED_RESPONSES)}
-    further_scores = kept.get("further", [])  # an older version, which has begun the run, kept none
-    return Answers(texts=texts, scores=kept["scores"], further=further_scores, figures=kept["figures"])
-
-
-def frozen(
-    source: ModelSource, config: ComparePoliciesConfig, distributed: DistributedContext
-) -> FrozenModel:
-    return FrozenModel(load_policy(source, load_tokenizer(source)), config.runtime, distributed.device)
 
 
 @dataclass(frozen=True, kw_only=True)

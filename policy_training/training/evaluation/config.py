@@ -1,11 +1,12 @@
 """Options of measuring a policy on tasks. Light: no torch, so that the web process may build them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from learning.interface.options import added_option
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions, require_at_least
-from policy_training.training.config import GuidanceOptions, SamplingOptions
-from policy_training.training.judge_config import JudgeOptions
+from policy_training.training.config import GuidanceOptions, ServedSamplingOptions
+from policy_training.training.judge_config import CHAT, JudgeOptions
+from policy_training.training.server_config import ServerOptions
 
 MAX_FURTHER_MODELS = 15  # all are in memory together
 
@@ -50,18 +51,25 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """Whom the policy is compared with: a policy's folder, a checkpoint of a training that started from the policy, or
-    (neither) whoever gave the answers of inputs/answers.
+    """Whom the policy is compared with: a policy's folder, a checkpoint of a training that started from the policy, an
+    outside model on a server, or (none of these) whoever gave the answers of inputs/answers.
     """
 
     name: str
     source: ModelSource | None = None
     checkpoint_path: str = ""
     step: int | None = None  # of the training
+    outside_model: str = added_option("", before="")  # as the server of outside models calls it
 
     def __post_init__(self) -> None:
-        if self.source is not None and self.checkpoint_path:
-            raise ValueError(f"{self.name} is a folder and a checkpoint; name one of them")
+        if sum(map(bool, (self.source, self.checkpoint_path, self.outside_model))) > 1:
+            raise ValueError(
+                f"{self.name} is two of a folder, a checkpoint and an outside model; name one of them"
+            )
+
+    @property
+    def answers_itself(self) -> bool:
+        return bool(self.source or self.checkpoint_path or self.outside_model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +90,11 @@ class ComparePoliciesConfig:
     further_reward_models: tuple[FurtherRewardModel, ...] = added_option((), before=())
     others: tuple[Contestant, ...] = ()
     judge: JudgeOptions = field(default_factory=JudgeOptions)  # without a server no model judges
-    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    policy_name: str = added_option("", before="")  # of {policy} in sampling.server.model
+    # A server that samples must have this very policy, and all the others that are policies ({policy} in its model).
+    sampling: ServedSamplingOptions = field(default_factory=ServedSamplingOptions)
+    # That has the outside models, which the others name.
+    outside: ServerOptions = added_option(CHAT, before=CHAT)
     # Of the answers of the policy that is compared; the others answer by themselves.
     guidance: GuidanceOptions = added_option(GuidanceOptions(), before=GuidanceOptions())
     batch: BatchOptions = field(default_factory=BatchOptions)
@@ -101,6 +113,24 @@ class ComparePoliciesConfig:
         paths = [self.reward_model_path, *(model.path for model in further)]
         if len({model.name for model in further}) < len(further) or len(set(paths)) < len(paths):
             raise ValueError("further_reward_models: one stands twice; name each reward model once")
+        if self.sampling.server.name:
+            self.sampling.server.require_policy_itself("sampling.server")
+            self.guidance.require_own_sampling()
+            policies = sum(other.source is not None for other in self.others)
+            self.sampling.server.require_model_of_each("sampling.server", 1 + policies)
+            if any(other.checkpoint_path for other in self.others):
+                raise ValueError(
+                    "sampling.server.name is given, and no server has the checkpoints of a training: sample without a "
+                    "server"
+                )
+        if self.outside.model:
+            raise ValueError("outside.model must be empty: the others name their models")
+        for other in self.others:
+            if other.outside_model:
+                if not self.outside.name:
+                    raise ValueError(f"outside.name is empty; name the server that has {other.outside_model}")
+                replace(self.outside, model=other.outside_model).require_outside("outside")
+                self.sampling.require_known_to_servers()
         require_at_least("logged_samples", self.logged_samples, 0)
         if self.judge.weight != 1.0:
             raise ValueError(f"judge.weight is of a reward; here it must stay 1, found {self.judge.weight}")

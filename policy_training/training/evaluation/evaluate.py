@@ -5,7 +5,9 @@
 Reads inputs `prompts` (all of them). Sampling may truncate here (top-p, top-k, repetition penalty); the KL is
 always that of the policy's own distribution at the sampling temperature, over the tokens that were drawn, so
 with truncation it is a description of those texts and not an estimate of KL(policy || reference). Where a critic leads
-(`guidance`) it is the KL of what was drawn from: of the policy, led and truncated as asked.
+(`guidance`) it is the KL of what was drawn from: of the policy, led and truncated as asked. Where a server samples
+(`sampling.server`) it must have this policy; log-probabilities are computed here, and its answers are kept as they come
+(answers/): a run started again asks for the others alone.
 """
 
 import math
@@ -13,11 +15,13 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from learning.batches.layout import choose_layout
 from learning.distributed import DistributedContext
-from learning.interface.options import UserError
+from learning.interface.options import UserError, options_to_compare
 from learning.interface.record_files import write_records
 from learning.interface.record_rows import ScoreRow
 from learning.interface.record_schemas import PROMPTS, SAMPLED_RESPONSES, SCORES
@@ -29,6 +33,7 @@ from learning.models.tokenizers import load_tokenizer
 from learning.recipe_runner import run_recipe
 from learning.run_context import RunContext
 from policy_training.training.config import EvaluateConfig
+from policy_training.training.evaluation.server_notes import other_model_notes
 from policy_training.training.evaluation.verdicts import verdicts
 from policy_training.training.rewards.function_calls import require_functions
 from policy_training.training.rewards.sources import load_scorer, measure_scales, scorer_report
@@ -45,7 +50,9 @@ from policy_training.training.rollouts.rollouts import (
     self_check_examples,
     tokenize_prompts,
 )
+from policy_training.training.rollouts.same_inputs import require_same_inputs
 from policy_training.training.rollouts.sampler import SamplingRequest
+from policy_training.training.servers.answers import AnswerServer, server_report
 
 
 def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
@@ -84,7 +91,8 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     )
     batch = resolve_micro_batch_tokens(context, distributed, config.batch, policy.model)
     prompts = tokenize_prompts(rows, tokenizer, config.batch.max_prompt_tokens)
-    context.set_status(notes=cut_notes(prompts, config.batch.max_prompt_tokens))
+    notes = cut_notes(prompts, config.batch.max_prompt_tokens)
+    context.set_status(notes=notes)
     layout, _ = choose_layout(
         policy.model,
         self_check_examples(prompts, config.samples_per_prompt),
@@ -111,6 +119,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
             distributed=distributed,
             before_token=context.stop_if_requested,
         )
+    server = evaluated_server(context, distributed, tokenizer)
     evaluation, rollouts = evaluate_policy(
         policy,
         reference,
@@ -121,8 +130,14 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         layout=layout,
         distributed=distributed,
         before_pass=context.stop_if_requested,
+        sample=None if server is None else partial(server.sample, request=request),
         guidance=guidance,
     )
+    if server is not None:
+        server.close()
+        name = config.policy_name or "the policy"
+        notes += other_model_notes(config.sampling.server.name, name, evaluation.sampler)
+        context.set_status(notes=notes)
     against, theirs = None, None
     if reference is not None and config.against_reference:
         context.set_status(stage="evaluating the reference")
@@ -185,12 +200,46 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         **evaluation.as_dict(),
         "against_reference": against,
         "score_standard_error": standard_error_over_prompts(scores_by_prompt(rollouts)),
+        **evaluated_server_report(context),
         "policy_sha256s": model_source_sha256s(config.policy),
         **critic_report(config.guidance),
         "reward_model_sha256s": scorer.sha256s,
         **scorer_report(scorer),
         "seconds": time.perf_counter() - started,
     }
+
+
+def evaluated_server(
+    context: RunContext[EvaluateConfig], distributed: DistributedContext, tokenizer: Any
+) -> AnswerServer | None:
+    """Who samples the policy's answers; None: this program. Raises UserError for an unknown server."""
+    config, folder = context.options, context.path / "answers"
+    if not config.sampling.server.name:
+        return None
+    require_same_inputs(
+        folder,
+        {"options": options_to_compare(config), "policy_sha256s": model_source_sha256s(config.policy)},
+        distributed,
+    )
+    return AnswerServer(
+        config.sampling.server,
+        model=config.sampling.server.model_called(
+            policy=config.policy_name, path=config.policy.path or config.policy.hub_id or ""
+        ),
+        tokenizer=tokenizer,
+        answers_file=folder / f"served-{distributed.rank}.jsonl",
+        check=context.stop_if_requested,
+    )
+
+
+def evaluated_server_report(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
+    """For result.json, once all processes have their answers; nothing without a server."""
+    config = context.options
+    if not config.sampling.server.name:
+        return {}
+    name = config.policy_name or Path(config.policy.path or config.policy.hub_id or "").name
+    files = sorted((context.path / "answers").glob("served-*.jsonl"))
+    return {"server": server_report(config.sampling.server, [name], files)}
 
 
 def standard_error_over_prompts(scores: Mapping[str, Sequence[float]]) -> float | None:

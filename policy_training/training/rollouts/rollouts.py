@@ -43,6 +43,10 @@ class Prompt:
         return self.messages[-1]["content"]
 
 
+# The responses of some prompts, n of each, in their order.
+Sampler = Callable[[Sequence[Prompt]], list[SampledResponse]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
     """One response and its raw reward-model score (reward_shift already taken off).
@@ -214,16 +218,19 @@ def inference_batches(
 
 
 def generate_rollouts(
-    policy: InferenceModel,
+    policy: InferenceModel | None,
     prompts: Sequence[Prompt],
     scorer: RolloutScorer,
     request: SamplingRequest,
     *,
     distributed: DistributedContext,
     before_token: Callable[[], None] = lambda: None,
+    sample: Sampler | None = None,
     guidance: Guidance | None = None,
 ) -> list[Rollout]:
-    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order."""
+    """Every rank samples its share of the prompts; all ranks return all rollouts, scored, in prompt order. `sample`:
+    see sample_groups.
+    """
     tokenizer = scorer.policy_tokenizer
     groups = sample_groups(
         policy,
@@ -232,32 +239,34 @@ def generate_rollouts(
         request,
         distributed=distributed,
         before_token=before_token,
+        sample=sample,
         guidance=guidance,
     )
     return score_rollouts(prompts, groups, scorer)
 
 
 def sample_groups(
-    policy: InferenceModel,
+    policy: InferenceModel | None,
     prompts: Sequence[Prompt],
     tokenizer: Any,
     request: SamplingRequest,
     *,
     distributed: DistributedContext,
     before_token: Callable[[], None] = lambda: None,
-    sample: Callable[[Sequence[Prompt]], list[SampledResponse]] | None = None,
+    sample: Sampler | None = None,
     guidance: Guidance | None = None,
 ) -> list[list[SampledResponse]]:
     """The responses to every prompt, on all ranks; every rank samples its share.
 
-    `sample` takes the place of the policy's own sampling; every rank calls it, with prompts or without. `guidance`: a
-    critic that leads that sampling.
+    `sample` takes the place of the policy's own sampling, and the policy may be None; every rank calls it, with prompts
+    or without. `guidance`: a critic that leads the policy's sampling.
     """
     n_samples = request.n_samples
     local_prompts = prompts[distributed.rank :: distributed.world_size]  # there may be none
     if sample is not None:
         responses = sample(local_prompts)
     else:
+        assert policy is not None
         responses = policy.infer_alone(
             sample_responses,
             [(prompt.prompt_id, prompt.token_ids) for prompt in local_prompts],

@@ -11,7 +11,6 @@ weights are refused. Where a server samples (sampling.server) the policy's weigh
 as it comes (shards/answers-RANK.jsonl), and none is asked for twice.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from learning.distributed import DistributedContext
-from learning.interface.atomic_files import write_json_atomically
 from learning.interface.options import UserError, options_to_compare
 from learning.interface.record_files import read_records, write_records
 from learning.interface.record_rows import SampledResponseRow
@@ -40,12 +38,14 @@ from policy_training.training.rollouts.rollouts import (
     cut_notes,
     tokenize_prompts,
 )
+from policy_training.training.rollouts.same_inputs import require_same_inputs
 from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest, sample_responses
+from policy_training.training.servers.answers import server_report
 from policy_training.training.servers.requests import ModelServer
 from policy_training.training.servers.sampler import (
     AnswerFile,
-    WantedAnswers,
     ask_for_answers,
+    missing_answers,
     read_answers,
     request_for,
 )
@@ -89,6 +89,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
     require_same_inputs(
         folder,
         {"options": options_to_compare(config), "policy_sha256s": policy_sha256s, **critic_sha256s},
+        distributed,
     )
     kept = AnswerFile(folder / f"answers-{distributed.rank}.jsonl")
     # Every rank its own shard, all in step. Noise is keyed by prompt and sample, so who writes a shard changes nothing.
@@ -128,6 +129,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         "tokens": sum(lengths),
         "mean_tokens": sum(lengths) / len(lengths),
         "eos_rate": sum(bool(row["ended"]) for row in response_rows) / len(response_rows),
+        **served_report(config, folder),
         "model_sha256s": policy_sha256s,
         **critic_sha256s,
         "seconds": time.perf_counter() - started,
@@ -192,6 +194,14 @@ def _samples_of_prompts(
     return samples
 
 
+def served_report(config: SampleConfig, folder: Path) -> dict[str, Any]:
+    """For result.json; nothing without a server."""
+    server = config.sampling.server
+    if not server.name:
+        return {}
+    return {"server": server_report(server, [config.policy_name], sorted(folder.glob("answers-*.jsonl")))}
+
+
 def log_samples(context: RunContext[SampleConfig], number: int, path: Path, shard: Shard) -> None:
     for row in read_records(path, SAMPLED_RESPONSES)[:2]:
         context.log_sample(
@@ -204,18 +214,6 @@ def log_samples(context: RunContext[SampleConfig], number: int, path: Path, shar
 
 def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:06d}.parquet"
-
-
-def require_same_inputs(folder: Path, inputs: dict[str, Any]) -> None:
-    """UserError when the shards that exist come from other options or weights; the first start records its own."""
-    inputs_file = folder / "sampling_inputs.json"
-    if not inputs_file.is_file():
-        folder.mkdir(exist_ok=True)
-        write_json_atomically(inputs_file, inputs)
-    elif json.loads(inputs_file.read_bytes()) != json.loads(json.dumps(inputs)):
-        raise UserError(
-            f"{folder}: some responses were sampled with other options or weights; clone this run to sample all anew"
-        )
 
 
 def write_shard(
@@ -256,31 +254,21 @@ def write_served_shard(
 ) -> None:
     """The same from a server; answers that are in `kept` are not asked for."""
     config, temperature = context.options, shard.temperature
+    max_tokens = config.sampling.max_response_tokens
+    request = SamplingRequest(
+        n_samples=shard.samples_per_prompt,
+        max_response_tokens=max_tokens,
+        options=config.sampling.at(temperature),
+        seed=f"{config.runtime.seed}/{temperature!r}",
+    )
     keys = [
         (prompt.prompt_id, temperature, number)
         for prompt in shard.prompts
         for number in range(shard.samples_per_prompt)
     ]
-    wanted = [
-        WantedAnswers(
-            prompt=prompt,
-            temperature=temperature,
-            sample_indices=missing,
-            seed=f"{config.runtime.seed}/{temperature!r}",
-        )
-        for prompt in shard.prompts
-        if (
-            missing := tuple(
-                number
-                for number in range(shard.samples_per_prompt)
-                if (prompt.prompt_id, temperature, number) not in kept.answers
-            )
-        )
-    ]
-    max_tokens = config.sampling.max_response_tokens
     ask_for_answers(
         server,
-        wanted,
+        missing_answers(kept, shard.prompts, request),
         body_of=lambda one: request_for(
             server,
             tokenizer,
@@ -288,7 +276,7 @@ def write_served_shard(
             model=config.sampling.server.model_called(
                 policy=config.policy_name, path=config.policy.path or ""
             ),
-            options=config.sampling.at(temperature),
+            options=request.options,
             max_response_tokens=max_tokens,
         ),
         read=lambda one, answer: read_answers(server, tokenizer, one, answer, max_tokens),

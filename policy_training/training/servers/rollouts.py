@@ -12,19 +12,19 @@ from typing import Any, Protocol
 
 from learning.distributed import DistributedContext
 from learning.engine import Engine
-from learning.interface.options import UserError
 from learning.interface.training_options import ModelOptions, ModelSource, RuntimeOptions
-from learning.models.tokenization import decode_response
 from learning.run_context import RunContext
 from policy_training.training.rollouts.config import RolloutServerOptions
 from policy_training.training.rollouts.rollouts import Prompt
 from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest
+from policy_training.training.servers.own_tokens import own_tokens_body, require_logprobs, require_own_tokens
 from policy_training.training.servers.requests import ModelServer
 from policy_training.training.servers.sampler import (
     AnswerFile,
     ServedAnswer,
     WantedAnswers,
     ask_for_answers,
+    missing_answers,
     read_answers,
     request_for,
 )
@@ -102,11 +102,7 @@ class RolloutServer:
         self._forget(before=step - self._kept_steps)
         kept = AnswerFile(self._answers / f"step-{step:06d}-{self._distributed.rank}.jsonl")
         temperature, indices = request.options.temperature, range(request.n_samples)
-        missing = [
-            WantedAnswers(prompt=prompt, temperature=temperature, sample_indices=left, seed=request.seed)
-            for prompt in {prompt.prompt_id: prompt for prompt in prompts}.values()
-            if (left := tuple(i for i in indices if (prompt.prompt_id, temperature, i) not in kept.answers))
-        ]
+        missing = missing_answers(kept, prompts, request)
         if self._distributed.any(bool(missing)):
             model = self._publish(engine, step)
             self._ask(missing, request, model, kept)
@@ -141,19 +137,13 @@ class RolloutServer:
                 options=request.options,
                 max_response_tokens=request.max_response_tokens,
             )
-            # Its tokens, so that the server reads what the trainer reads; and nothing that the server's or the model's
-            # own generation settings would cut off.
-            return path, body | {
-                "prompt": wanted.prompt.token_ids,
-                "top_k": -1,
-                "min_p": 0.0,
-                "repetition_penalty": 1.0,
-            }
+            return path, body | own_tokens_body(wanted, request.options)
 
         def read(wanted: WantedAnswers, answer: Mapping[str, Any]) -> list[ServedAnswer]:
             found = read_answers(self.server, self._tokenizer, wanted, answer, request.max_response_tokens)
             for one, choice in zip(found, answer["choices"], strict=False):
                 require_own_tokens(self.server.server.name, self._tokenizer, wanted.prompt, one, choice)
+                require_logprobs(self.server.server.name, one)
             return found
 
         ask_for_answers(
@@ -170,42 +160,3 @@ class RolloutServer:
             found = re.match(r"step-(\d+)-", path.name)
             if found and int(found[1]) < before:
                 path.unlink()
-
-
-def require_own_tokens(
-    server: str, tokenizer: Any, prompt: Prompt, answer: ServedAnswer, choice: Mapping[str, Any]
-) -> None:
-    """Raises UserError where an answer's tokens are not known to be the policy's, each with its log-probability."""
-    where = f"the model server {server}, prompt {prompt.prompt_id}"
-    if not isinstance(choice.get("token_ids"), list):
-        raise UserError(
-            f"{where}: it does not say the tokens of its answer (return_token_ids), so no rollout can be made of it; "
-            "use a server that does, as vLLM, or sample without a server"
-        )
-    read = choice.get("prompt_token_ids")
-    if isinstance(read, list) and read != prompt.token_ids:
-        raise UserError(
-            f"{where}: it reads the prompt as {len(read)} other tokens than the policy's {len(prompt.token_ids)}; "
-            "serve the policy with its own tokenizer"
-        )
-    if answer.has_eos and choice["token_ids"][-1:] != [tokenizer.eos_token_id]:
-        raise UserError(
-            f"{where}: its answer ends without the policy's end token (id {tokenizer.eos_token_id}); serve the policy "
-            "with its own tokenizer and generation settings"
-        )
-    if len(answer.logprobs) != len(answer.token_ids):
-        raise UserError(
-            f"{where}: it does not say the log-probability of each token of its answer (logprobs), so no rollout can "
-            "be made of it; use a server that does, as vLLM, or sample without a server"
-        )
-    said = choice.get("text")
-    if not isinstance(said, str) or _letters(said) != _letters(decode_response(tokenizer, answer.token_ids)):
-        raise UserError(
-            f"{where}: its tokens are another text here than there, so its tokenizer is not the policy's; serve the "
-            "policy with its own tokenizer"
-        )
-
-
-def _letters(text: str) -> str:
-    """Without what servers write differently: blanks, and the half of a character at the end of a cut answer."""
-    return "".join(text.replace("\N{REPLACEMENT CHARACTER}", "").split())

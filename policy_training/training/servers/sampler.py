@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from learning.interface.options import UserError
 from learning.interface.text import replace_unstorable_characters
 from learning.models.tokenization import decode_response, encode_response
 from policy_training.training.config import SamplingOptions
 from policy_training.training.rollouts.rollouts import Prompt
-from policy_training.training.rollouts.sampler import SampledResponse
-from policy_training.training.servers.requests import Malformed, ModelServer
+from policy_training.training.rollouts.sampler import SampledResponse, SamplingRequest
+from policy_training.training.servers.requests import Malformed, ModelServer, Usage
 
 ENDED, CUT = "stop", "length"
 
@@ -36,7 +35,11 @@ class WantedAnswers:
 
 @dataclass(frozen=True, kw_only=True)
 class ServedAnswer:
-    """`logprobs` is empty where the server does not say them, `token_ids` where an answer has no text and no end."""
+    """`logprobs` is empty where the server does not say them, `token_ids` where an answer has no text and no end.
+
+    `prompt_tokens`, `reply_tokens`: what the server counted for the request that it came with; of several answers to
+    one request the first has them.
+    """
 
     prompt_id: str
     temperature: float
@@ -45,6 +48,8 @@ class ServedAnswer:
     token_ids: list[int]
     logprobs: list[float]
     has_eos: bool
+    prompt_tokens: int = 0  # lines of an earlier version have none
+    reply_tokens: int = 0
 
     @property
     def response(self) -> SampledResponse:
@@ -91,6 +96,24 @@ class AnswerFile:
         whole = found.rfind(b"\n") + 1
         if whole < len(found):
             os.truncate(self.path, whole)
+
+
+def missing_answers(
+    kept: AnswerFile, prompts: Sequence[Prompt], request: SamplingRequest
+) -> list[WantedAnswers]:
+    """Those of n samples of each prompt that are not in the file."""
+    temperature = request.options.temperature
+    return [
+        WantedAnswers(prompt=prompt, temperature=temperature, sample_indices=left, seed=request.seed)
+        for prompt in {prompt.prompt_id: prompt for prompt in prompts}.values()
+        if (
+            left := tuple(
+                number
+                for number in range(request.n_samples)
+                if (prompt.prompt_id, temperature, number) not in kept.answers
+            )
+        )
+    ]
 
 
 def ask_for_answers(
@@ -184,9 +207,14 @@ def read_answers(
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
         raise Malformed("its answer has no choices")
-    return [
+    first, *others = (
         _read_choice(server, tokenizer, wanted, sample_index, choice, max_tokens)
         for sample_index, choice in zip(wanted.sample_indices, choices, strict=False)
+    )
+    usage = Usage.of(answer)
+    return [
+        replace(first, prompt_tokens=usage.prompt_tokens, reply_tokens=usage.completion_tokens),
+        *others,
     ]
 
 
@@ -260,12 +288,3 @@ def _logprobs_of_text(
     if has_ended and len(said) == len(own) + 1:
         own.append(said[-1][0])  # the end, however it is written
     return [value for _, value in said] if own and own == [token for token, _ in said] else []
-
-
-def require_tokens(answer: ServedAnswer) -> None:
-    """Raises UserError for an answer that no training can learn from."""
-    if not answer.token_ids:
-        raise UserError(
-            f"prompt {answer.prompt_id}: the model server gave an answer without text that had not ended; let it say "
-            "its tokens (returns_token_ids), or give it more of them"
-        )

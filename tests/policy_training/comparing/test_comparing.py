@@ -35,6 +35,7 @@ from tests.rewardmodel.test_evaluations import dataset, model  # noqa: F401
 from workspace.actions import add_criterion
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
+SERVED = {"sampling.server.name": "toy", "sampling.repetition_penalty_scope": "prompt_and_response"}
 ADDRESS = "/api/v1/projects/kitchen/policy-comparisons"
 
 
@@ -90,25 +91,27 @@ def test_page_command_and_api_ask_for_the_same(
     models = {"policy": policy.pk, "reward_model": model.pk, "prompt_set": prompt_set.pk}
     asked = shown(client, address, preset="secrets", **models) | {
         "others": [other.pk], "sources": [given.pk], "with_reference": "on", "criteria": [criterion.pk],
-        "overlap": "2", "server": "toy", "model": "judge-1", "judge.repeats": "2",
-        "further_reward_models": [kind_model.pk],
+        "overlap": "2", "server": "toy", "model": "judge-1", "judge.repeats": "2", **SERVED,
+        "further_reward_models": [kind_model.pk], "outside_server": "toy", "outside_models": "gpt-x, m/1",
     }  # fmt: skip
     assert "kind (kindness)" in client.get(address).content.decode()
-    assert ">3<" in client.get(address, asked | {"part": "preview"}).content.decode()
+    preview = client.get(address, asked | {"part": "preview"}).content.decode()
+    assert ">3<" in preview and "The texts of the prompts go to the server “toy”" in preview
     run = started(client.post(address, asked))
     assert (run.config["sampling"]["top_p"], run.config["sampling"]["temperature"]) == (0.9, 0.8)
     call_command(
         "compare_policies", "kitchen", "tiny", "--with", other.name, "--sources", "outside-1", "--with-reference",
         "--criteria", criterion.name, "--overlap", "2", "--reward-model", model.name, "--prompt-set", "asked",
-        "--further-reward-model", "kind",
-        "--server", "toy", "--model", "judge-1", "--preset", "secrets", "--set", "judge.repeats=2", stdout=StringIO(),
+        "--further-reward-model", "kind", "--server", "toy", "--model", "judge-1", "--preset", "secrets",
+        "--outside-server", "toy", "--outside-models", "gpt-x", "m/1", "--set", "judge.repeats=2",
+        *(f"{path}={value}" for path, value in SERVED.items()), stdout=StringIO(),
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
     body = {
         "policy": policy.pk, "others": [other.pk], "sources": [given.pk], "with_reference": True, "overlap": 2,
         "criteria": [criterion.name], "reward_model": model.pk, "prompt_set": prompt_set.pk, "server": "toy",
-        "model": "judge-1", "settings": {"judge.repeats": 2}, "preset": "secrets",
-        "further_reward_models": [kind_model.pk],
+        "model": "judge-1", "settings": {"judge.repeats": 2, **SERVED}, "preset": "secrets",
+        "further_reward_models": [kind_model.pk], "outside_server": "toy", "outside_models": ["gpt-x", "m/1"],
     }  # fmt: skip
     answer = client.post(ADDRESS, body, content_type="application/json")
     assert answer.status_code == 201, answer.content
@@ -125,11 +128,23 @@ def test_page_command_and_api_ask_for_the_same(
         ADDRESS, body | {"further_reward_models": [model.pk]}, content_type="application/json"
     )
     assert answer.status_code == 400 and answer.json()["code"] == "same_reward_model", answer.content
+    assert (again["outside_server"].value(), again["outside_models"].value()) == ("toy", "gpt-x, m/1")
+    assert [one["outside_model"] for one in run.config["others"]] == ["", "", "gpt-x", "m/1", ""]
+    assert run.config["policy_name"] == "tiny" and run.config["sampling"]["server"]["name"] == "toy"
     assert not [name for name in again.fields if name.endswith("criterion")]  # it is asked once
     inputs = COMPARE.build_inputs(run)
     assert [(row["contestant"], row["text"]) for row in inputs["answers"][0]] == [
-        (1, "A fox."), (1, "A fox."), (2, "An owl."),
+        (1, "A fox."), (1, "A fox."), (4, "An owl."),
     ]  # fmt: skip
+    for wrong, said in (
+        ({"outside_server": ""}, "give both, or neither"),
+        ({"outside_models": ""}, "give both, or neither"),
+        ({"outside_models": "x" * 121}, "at most 120 characters"),
+        ({"sampling.server.name": "away"}, "“away” is not one of this site"),
+        ({"sampling.repetition_penalty_scope": "response"}, "servers penalise the prompt"),
+    ):
+        page = client.post(address, asked | wrong)
+        assert page.status_code == 422 and said in page.content.decode()
     assert client.post(address, asked | {"model": ""}).status_code == 422
     assert client.post(address, asked | {"others": [policy.pk]}).status_code == 422
     no_judge = asked | {"server": "", "model": ""}
@@ -147,6 +162,8 @@ def test_page_command_and_api_ask_for_the_same(
         "overlap": "",
         "others": [],
         "sources": [],
+        "outside_server": "",
+        "outside_models": "",
         "with_reference": "",
         "model": "",
         "server": "",
@@ -280,50 +297,6 @@ def test_people_compare_the_same_answers_and_all_stands_on_one_page(
         assert absent.status_code == 404
 
 
-def test_reward_models_of_several_criteria_stand_side_by_side_and_in_a_table_each(
-    client, policy, other, model, kind_model, project, prompt_set, criterion, max_, ruth  # noqa: F811
-):  # fmt: skip
-    run = actions.compare_policies(
-        actor=max_, project=project, policy=policy, others=[other], reward_model=model,
-        further_reward_models=[kind_model], prompt_set=prompt_set, config=actions.comparison_config(),
-    )  # fmt: skip
-    further = {"score": -0.25, "by_reward": counts(0, 1, 2, by_tag={"odd": counts(0, 0, 1)})}
-    report = {
-        "policy": {"score": 1.5, "further": [{"score": 0.75}]},
-        "others": [
-            {"name": other.name, "kl": 2.0, "score": 1.0, "prompts": 3, "step": None, "by_judge": counts(1, 1, 1),
-             "by_reward": counts(2, 0, 1), "further": [further]},
-        ],
-    }  # fmt: skip
-    COMPARE.save_result(run, report)
-    comparison = PolicyComparison.objects.get()
-    client.force_login(ruth)
-    page = client.get(reverse("policies:comparison", args=["kitchen", comparison.pk]))
-    found = [
-        (table.title, [(one.win, one.tie, one.lose, one.score) for _, one in table.rows])
-        for table in page.context["tables"]
-    ]
-    assert found == [
-        (criterion.name, [(2, 0, 1, 1.0)]),
-        ("kindness", [(0, 1, 2, -0.25)]),
-        ("The judge's question", [(1, 1, 1, None)]),
-    ]
-    text = page.content.decode()
-    assert "reward model kind, on kindness" in text and "scored by taste, kind" in text
-    assert "Its own mean score by <bdi>kind</bdi> is 0.75" in text and "-0.25" in text
-    told = client.get(f"{ADDRESS}/{comparison.pk}").json()
-    assert told["further_reward_models"] == [kind_model.pk]
-    assert [
-        (one["by"], one["reward_model"], one["criterion"], one["win"], one["score"])
-        for one in told["verdicts"]
-    ] == [
-        ("reward_model", model.pk, criterion.name, 2, 1.0),
-        ("reward_model", kind_model.pk, "kindness", 0, -0.25),
-        ("judge", None, "", 1, None),
-    ]
-    assert [own["tag"] for own in told["verdicts"][1]["tags"]] == ["odd"]
-
-
 def test_peoples_intervals_are_over_prompts_and_verdicts_over_their_number():
     """Three people each on six prompts: shares of 18 judgments, and the percentiles of Binomial(6, 1/2) / 6."""
     won = [(3.0, 3)] * 3 + [(0.0, 3)] * 3
@@ -363,6 +336,19 @@ def test_a_training_is_evaluated_along_its_checkpoints(
     answer = client.post(f"{ADDRESS}/along", body, content_type="application/json")
     assert answer.status_code == 201, answer.content
     assert same(run, Run.objects.latest("pk"))
+    # No server has a checkpoint, and no model outside stands beside one.
+    assert not [
+        name
+        for name in client.get(address).context["form"].fields
+        if name.startswith(("sampling.server", "outside"))
+    ]
+    for words, said in (
+        ("sampling.server.name", "no server has the checkpoints"),
+        ("outside.name", "give both"),
+    ):
+        assert said in refused(
+            "evaluate_along", "kitchen", str(training.pk), *arguments, "--set", f"{words}=toy"
+        )
     # Of more than it compares so many: the first, the last, and those between evenly.
     many = [SimpleNamespace(step=step, path=f"/x/step-{step}") for step in range(39)]
     monkeypatch.setattr(actions, "checkpoints", lambda run: many)

@@ -1,6 +1,7 @@
 """A policy beside another one and beside given answers: who wins by reward and by a judge, and a run that goes on."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,13 +12,14 @@ from learning.interface.record_schemas import SAMPLED_RESPONSES
 from learning.interface.training_options import ModelSource
 from learning.models.files import save_model
 from learning.models.loading import load_policy
-from policy_training.training.config import SamplingOptions
-from policy_training.training.evaluation import compare
+from policy_training.training.config import ServedSamplingOptions
+from policy_training.training.evaluation import compare, compared_answers
 from policy_training.training.evaluation.config import (
     ComparePoliciesConfig,
     Contestant,
     FurtherRewardModel,
 )
+from policy_training.training.judge_config import CHAT
 from rewardmodel.training.scoring import RewardScorer
 from tests.policy_training.training.conftest import BATCH, FRESH, create_run, in_process, prompt_rows
 from tests.policy_training.training.model_servers import environment_for, serving
@@ -35,7 +37,7 @@ def other_path(tmp_path, tokenizer):
 def config(policy, others, reward_model_path, **further):
     return ComparePoliciesConfig(
         policy=ModelSource(path=str(policy)), reward_model_path=str(reward_model_path), others=tuple(others),
-        sampling=SamplingOptions(temperature=2.0), batch=BATCH, **further,
+        sampling=ServedSamplingOptions(temperature=2.0), batch=BATCH, **further,
     )  # fmt: skip
 
 
@@ -80,7 +82,9 @@ def test_who_wins_and_the_other_way_round_it_is_who_loses(
         for name, value in environment_for(server.address).items():
             monkeypatch.setenv(name, value)
         kept = (back.path / "answers/0.parquet").read_bytes()
-        monkeypatch.setattr(compare, "evaluate_policy", lambda *args, **further: pytest.fail("drawn again"))
+        monkeypatch.setattr(
+            compared_answers, "evaluate_policy", lambda *args, **further: pytest.fail("drawn again")
+        )
         turned = in_process(compare, ComparePoliciesConfig, back)
         assert (back.path / "answers/0.parquet").read_bytes() == kept
     [b, people], [a] = found["others"], turned["others"]
@@ -146,13 +150,13 @@ def test_each_reward_model_says_who_wins_on_answers_that_were_drawn_once(
 ):
     """Each asked by itself for the scores of the texts, and won, tied and lost counted by hand."""
     drawn = []
-    evaluate_policy = compare.evaluate_policy
+    evaluate_policy = compared_answers.evaluate_policy
 
     def counted(*args, **further):
         drawn.append(args)
         return evaluate_policy(*args, **further)
 
-    monkeypatch.setattr(compare, "evaluate_policy", counted)
+    monkeypatch.setattr(compared_answers, "evaluate_policy", counted)
     further = (FurtherRewardModel(name="harmless", path=str(foreign_model_path)),)
     asked = config(
         policy_path,
@@ -188,9 +192,66 @@ def test_each_reward_model_says_who_wins_on_answers_that_were_drawn_once(
     assert abs(differ[0] - differ[1]) > 1e-3
     assert [model["name"] for model in found["further_reward_models"]] == ["harmless"]
     # Killed at its end it reads the answers again, with every model's scores.
-    monkeypatch.setattr(compare, "evaluate_policy", lambda *args, **further: pytest.fail("drawn again"))
+    monkeypatch.setattr(
+        compared_answers, "evaluate_policy", lambda *args, **further: pytest.fail("drawn again")
+    )
     again = in_process(compare, ComparePoliciesConfig, run)
     assert again["others"] == found["others"] and again["policy"] == found["policy"]
+
+
+def test_every_reward_model_scores_an_outside_models_answers(
+    tmp_path,
+    policy_path,
+    reward_model_path,
+    foreign_model_path,  # noqa: F811
+    monkeypatch,
+):
+    """Each asked by itself for the scores of the texts, of which one was cut off, and won and lost counted by hand."""
+
+    def answer(number, path, body):
+        said = body["messages"][-1]["content"]
+        ends = "length" if said.endswith(" 1") else "stop"
+        choice = {"message": {"content": f"The owl is kind. {said}"}, "finish_reason": ends}
+        return 200, {}, json.dumps({"choices": [choice]}).encode()
+
+    rows = prompt_rows(3)
+    asked = config(
+        policy_path,
+        [Contestant(name="gpt-x", outside_model="gpt-x")],
+        reward_model_path,
+        further_reward_models=(FurtherRewardModel(name="harmless", path=str(foreign_model_path)),),
+        outside=replace(CHAT, name="toy", attempts=1),
+    )
+    run = create_run(tmp_path / "run", "compare", asked, prompts=rows)
+    with serving(answer) as server:
+        for name, value in environment_for(server.address).items():
+            monkeypatch.setenv(name, value)
+        found = in_process(compare, ComparePoliciesConfig, run)
+    # Started again it reads the answers, with the scores by both: the server is gone.
+    again = in_process(compare, ComparePoliciesConfig, run)
+    assert (again["policy"], again["others"]) == (found["policy"], found["others"])
+    own = list(read_records(run.path / "answers/-1.parquet", SAMPLED_RESPONSES))
+    theirs = [
+        {
+            "prompt": row["messages"],
+            "text": f"The owl is kind. {row['messages'][-1]['content']}",
+            "ended": n != 1,
+        }
+        for n, row in enumerate(rows)
+    ]
+    [outside], policy = found["others"], found["policy"]
+    for path, ours, figures in (
+        (reward_model_path, policy, outside),
+        (foreign_model_path, policy["further"][0], outside["further"][0]),
+    ):
+        of_policy, of_outside = direct(path, own), direct(path, theirs)
+        assert ours["score"] == pytest.approx(of_policy.mean(), abs=1e-5)
+        assert figures["score"] == pytest.approx(of_outside.mean(), abs=1e-5)
+        assert figures["difference"]["value"] == pytest.approx((of_policy - of_outside).mean(), abs=1e-5)
+        won = figures["by_reward"]
+        assert (won["win"], won["lose"]) == ((of_policy > of_outside).sum(), (of_policy < of_outside).sum())
+    assert abs(outside["score"] - outside["further"][0]["score"]) > 1e-3
+    assert found["outside_server"]["answers"] == 3
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path, policy_path, reward_model_path):

@@ -7,7 +7,7 @@ import pytest
 
 from learning.interface.options import UserError
 from learning.interface.training_options import EvaluationOptions, ModelSource
-from policy_training.training.config import EvaluateConfig, SamplingOptions
+from policy_training.training.config import EvaluateConfig, SamplingOptions, ServedSamplingOptions
 from policy_training.training.evaluation import evaluate
 from policy_training.training.judge_config import JudgeOptions
 from policy_training.training.policy_gradient import recipe as policy_gradient
@@ -181,7 +181,7 @@ def test_an_evaluation_has_the_judges_part_beside_the_reward_models(
     def config(samples, **further):
         return EvaluateConfig(
             policy=ModelSource(path=str(policy_path)), reward_model_path=str(reward_model_path),
-            samples_per_prompt=samples, sampling=SamplingOptions(temperature=3.0), batch=BATCH,
+            samples_per_prompt=samples, sampling=ServedSamplingOptions(temperature=3.0), batch=BATCH,
             rewards=RewardSourcesOptions(**further),
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ from policy_training.training.ppo.config import PPOConfig, RolloutOptions
 from policy_training.training.rollouts.config import ImportanceOptions, RolloutServerOptions
 from policy_training.training.rollouts.rollouts import Prompt
 from policy_training.training.rollouts.sampler import SamplingRequest, sample_responses
-from policy_training.training.servers.rollouts import require_own_tokens
+from policy_training.training.servers.own_tokens import require_logprobs, require_own_tokens
 from policy_training.training.servers.sampler import ServedAnswer
 from tests.policy_training.training.conftest import create_run, in_process, ppo_config, prompt_rows
 from tests.policy_training.training.model_servers import environment_for, serving
@@ -172,6 +172,7 @@ def test_answers_that_are_not_the_policys_own_tokens_are_refused(tokenizer):
             logprobs=[-1.0] * len(ids) if logprobs is None else logprobs,
         )  # fmt: skip
         require_own_tokens("toy", tokenizer, prompt, answer, {**right, **choice})
+        require_logprobs("toy", answer)
 
     check()
     check(text=" The fox is kind.\N{REPLACEMENT CHARACTER}")
