@@ -41,6 +41,8 @@ class CompareBodyRequest(TypedDict):
     policy: int
     others: NotRequired[list[int]]
     sources: NotRequired[list[int]]
+    outside_server: NotRequired[str]
+    outside_models: NotRequired[list[str]]
     with_reference: NotRequired[bool]
 
 
