@@ -71,8 +71,9 @@ def write_report(rows: Sequence[Row], report: Path, folder: Path) -> None:
 INTRODUCTION = """# The experiments of Secrets of RLHF I, in a small world
 
 `.venv/bin/python -m benchmarks.experiments --processes 2 --report docs/experiments` (Zheng et al. 2023,
-arXiv 2307.04964; one thread a run, about seven seconds each; the measurements `best_of_n`, `gradients` and `watched`
-take half a minute to two minutes for each seed). A study is run alone by its name, which is
+arXiv 2307.04964; one thread a run, seven to twenty processor seconds each; the measurements `best_of_n`,
+`gradients` and `watched` take half a minute to two minutes for each seed; all 365 runs 128 processor minutes on a
+slow machine). A study is run alone by its name, which is
 that of its picture: `python -m benchmarks.experiments comparison best_of_n`.
 
 The world is the demonstration's in shorthand (`benchmarks/experiments/world.py`): 320 questions, 128 of them held
