@@ -306,7 +306,8 @@ FOUND_ALL: Mapping[str, str] = {
         "With 1,000 labels it comes between five steps before gold's peak and two after, before a tenth is lost in "
         "three of five, at a tenth and a fifth in the others; with small steps between three before and four after, "
         "with 1 to 9 % missing. With 300 to 5,000 labels 0 to 21 % are missing in all runs of vanilla PPO. "
-        "With 100 labels it comes too early, while 11 to 31 % are still to gain. The older alarms came when a third to more than all was "
+        "With 100 labels it comes too early, while 11 to 31 % are still to gain. The older alarms came when a "
+        "third to more than all was "
         "lost. PPO-max, whose gold stays, raises it too with up to 1,000 labels, and with 3,000 and 5,000 in three "
         "runs of ten: it tells how far the labels carry, not that harm is done."
     ),
