@@ -159,10 +159,8 @@ class RunExecutor:
             return False
         status = self._status()
         # Refused before anything was computed, and queued again since: what was wrong may be mended in the database.
-        refused = (
-            status is not None and status.outcome == "user_error" and not self.directory.has_partial_results()
-        )
-        return not refused
+        refused = status is not None and status.outcome == "user_error"
+        return not refused or self.directory.has_partial_results() or self.directory.has_kept_answers()
 
     def _prepare(self) -> bool:
         if self._is_prepared():

@@ -46,6 +46,16 @@ Outcome = Literal["running", "checkpointed", "paused", "user_error", "failed", "
 # Written for a paused run: it is to end, with its best checkpoint.
 END_REQUEST = "end_request.json"
 JUDGE_FILE = "judge.json"
+# Files of answers and verdicts, each complete or extended line by line, that a further start reads again.
+KEPT_ANSWERS = (
+    "answers/*.jsonl",
+    "answers/*.parquet",
+    "candidates/*.jsonl",
+    "candidates/*.parquet",
+    "shards/*.jsonl",
+    "rollout_answers/*.jsonl",
+    "verdicts.jsonl",
+)
 EVALUATION_SAMPLES = "evaluation_samples.jsonl"
 OUTCOMES: tuple[Outcome, ...] = ("running", "checkpointed", "paused", "user_error", "failed", "done")
 
@@ -302,6 +312,12 @@ class RunDirectory:
     def has_partial_results(self) -> bool:
         """Whether something was computed that a further start would build on."""
         return self.has_checkpoint() or any(self.path.glob("shards/*.parquet"))
+
+    def has_kept_answers(self) -> bool:
+        """Whether answers or verdicts lie here that a further start does not ask for again: a server may have been paid
+        for them.
+        """
+        return any(file.stat().st_size for pattern in KEPT_ANSWERS for file in self.path.glob(pattern))
 
     def has_checkpoint(self) -> bool:
         """Whether a complete checkpoint exists (its contents are verified when it is loaded)."""

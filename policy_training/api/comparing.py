@@ -184,6 +184,7 @@ class CompareBody(MeasuredBody):
     outside_models = serializers.ListField(
         child=serializers.RegexField("^[^,]*$", max_length=MAX_MODEL_NAME),
         default=list,
+        max_length=MAX_OTHERS,
         help_text="As their server calls them; they answer the same prompts.",
     )
     with_reference = serializers.BooleanField(default=False, help_text="With what people wrote.")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext, gettext_lazy
 from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
 from learning.interface.unread_options import OF_TRAINING
-from policy_training.comparing.actions import comparison_config
+from policy_training.comparing.actions import MAX_MODEL_NAME, MAX_OTHERS, comparison_config
 from policy_training.comparing.kind import COMPARE, OUTSIDE, REFERENCE, learned_criteria
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.forms import MAX_PROMPTS
@@ -203,7 +203,7 @@ class CompareForm(MeasuredForm):
     )
     outside_models = forms.CharField(
         required=False,
-        max_length=1000,
+        max_length=(MAX_MODEL_NAME + 2) * MAX_OTHERS,
         label=gettext_lazy("Outside models"),
         help_text=gettext_lazy("As the server calls them, with commas between them."),
     )

@@ -70,6 +70,14 @@ class ServerOptions:
         if self.name and self.stop:
             raise ValueError(f"{where}.stop must be empty: a policy that is measured ends its answers itself")
 
+    def require_checked_tokens(self, where: str) -> None:
+        """Raises ValueError where the server's tokens would be learned without the text that they are checked by."""
+        if self.name and self.protocol != "completions" and self.returns_token_ids:
+            raise ValueError(
+                f"{where}.returns_token_ids is true and {where}.protocol is {self.protocol!r}, in which tokens are not "
+                "checked; choose 'completions', or leave returns_token_ids out"
+            )
+
     def require_model_of_each(self, where: str, policies: int) -> None:
         """Raises ValueError where one model would be asked for the answers of several policies."""
         if policies > 1 and self.model and "{policy}" not in self.model:

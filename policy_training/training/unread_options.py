@@ -197,7 +197,26 @@ LANGUAGE_MODEL_RULES = (
     *LANGUAGE_DATA_RULES,
 )
 
+
+def server_rule(section: str) -> ReadOnlyIf:
+    """Options of a server that answers, in `section` of the configuration."""
+    return ReadOnlyIf(
+        paths=(section,),
+        holds=lambda config: bool(option_at(config, f"{section}.name")),
+        otherwise=f"no server is named ({section}.name), and this program samples by itself",
+    )
+
+
+SERVED_CANDIDATES = ReadOnlyIf(
+    paths=("sampling.server", "candidates.server_answers"),
+    holds=lambda config: bool(
+        option_at(config, "sampling.server.name") and option_at(config, "candidates.samples_per_prompt")
+    ),
+    otherwise="no server is named (sampling.server.name), or no answer is sampled (candidates.samples_per_prompt is 0)",
+)
+
 BEST_OF_N_RULES = (
+    SERVED_CANDIDATES,
     *model_rules("model"),
     *optimizer_rules("optimizer"),
     *LANGUAGE_DATA_RULES,
@@ -214,6 +233,7 @@ DPO_RULES = (
 )
 
 EVALUATION_RULES = (
+    server_rule("sampling.server"),
     *decoding_rules("sampling"),
     *guidance_rules("guidance"),
     *REWARD_SOURCE_RULES,
@@ -221,6 +241,8 @@ EVALUATION_RULES = (
 )
 BENCHMARK_RULES = (NOTHING_IS_TRAINED,)
 COMPARISON_RULES = (
+    server_rule("sampling.server"),
+    server_rule("outside"),
     *decoding_rules("sampling"),
     *guidance_rules("guidance"),
     NOTHING_IS_TRAINED,

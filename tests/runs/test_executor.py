@@ -50,6 +50,27 @@ def test_a_refused_run_that_is_retried_gets_its_inputs_anew(queue_counting, max_
     assert_done_with_the_same_result(run, 2)
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "answers/served-0.jsonl", "answers/1.parquet", "rollout_answers/step-000001-0.jsonl",
+        "candidates/answers-0-1.jsonl",
+        "candidates/shard-0-0.parquet", "candidates/verdicts.jsonl", "verdicts.jsonl", "shards/answers-0.jsonl",
+    ],
+)  # fmt: skip
+def test_answers_that_came_before_a_refusal_are_there_when_it_is_retried(queue_counting, max_, kept):
+    """As a server gives some, then refuses the key: they may have been paid for."""
+    run = queue_counting(steps=2, trouble="needs_two")
+    execute_runs()
+    file = run.path / kept
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("what was answered")
+    run.refresh_from_db()
+    retry_run(actor=max_, run=run)
+    execute_runs()
+    assert file.read_text() == "what was answered"
+
+
 def test_a_folder_that_cannot_be_written_fails_the_run_with_the_reason(queue_counting, monkeypatch):
     def full(directory, number):
         raise OSError(28, "No space left on device")

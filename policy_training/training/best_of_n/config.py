@@ -152,10 +152,16 @@ class BestOfNConfig:
             )
         if self.candidates.server_answers == "policies":
             self.sampling.server.require_model_of_each("sampling.server", named)
+            self.sampling.server.require_checked_tokens("sampling.server")
 
     @property
     def answering(self) -> tuple[ModelSource, ...]:
         return self.samplers or (self.model.source,)
+
+    @property
+    def sampled_by(self) -> tuple[ModelSource, ...]:
+        """None where an outside model answers alone."""
+        return () if self.candidates.server_answers == "outside" else self.answering
 
     @property
     def fresh_sources(self) -> tuple[FreshSource, ...]:

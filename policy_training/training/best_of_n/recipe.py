@@ -162,7 +162,7 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
         "origins": origin_figures(of_train(answers), of_train(kept)),
         "stored_candidates": sum(answer.origin.is_stored for answer in every),
         "kept_by_sampler": [
-            sum(answer.sampler == number for answer in chosen) for number in range(len(config.answering))
+            sum(answer.sampler == number for answer in chosen) for number in range(len(config.sampled_by))
         ],
         "prompts_without_answer": without,
         # Not where answers are chosen among those of several models, or of one that is no policy, and not where a
@@ -175,7 +175,7 @@ def main(context: RunContext[BestOfNConfig]) -> dict[str, Any]:
         else None,
         **candidates_server_report(context),
         "policy_sha256s": model_source_sha256s(config.model.source),
-        "sampler_sha256s": [model_source_sha256s(source) for source in config.answering],
+        "sampler_sha256s": [model_source_sha256s(source) for source in config.sampled_by],
         "reward_model_sha256s": scorer.sha256s,
         **scorer_report(scorer, judge_report),
     }

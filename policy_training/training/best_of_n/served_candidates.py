@@ -27,7 +27,8 @@ def answering_server(
         model=server.model_called(policy=fresh.name, path=source.path or source.hub_id or ""),
         tokenizer=tokenizer,
         answers_file=answers_file(context.path / "candidates", number, distributed.rank),
-        check=context.stop_if_requested,
+        # Several processes agree on a stop between shards: one that left alone would fail the others.
+        check=context.require_current if distributed.world_size > 1 else context.stop_if_requested,
     )
 
 

@@ -124,7 +124,8 @@ def server_report(options: ServerOptions, models: Sequence[str], files: Iterable
 
 
 def _require_tokens(server: str, answer: ServedAnswer) -> None:
-    if not answer.token_ids:
+    # Tokens made of an empty text here are an end token, which the server has not said.
+    if not answer.token_ids or not (answer.text or answer.has_eos):
         raise UserError(
             f"the model server {server}, prompt {answer.prompt_id}: it gave an answer without text that had not ended; "
             "give it more tokens (batch.max_response_tokens)"

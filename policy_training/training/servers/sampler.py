@@ -35,7 +35,7 @@ class WantedAnswers:
 
 @dataclass(frozen=True, kw_only=True)
 class ServedAnswer:
-    """`logprobs` is empty where the server does not say them, `token_ids` where an answer has no text and no end.
+    """`logprobs` is empty where the server does not say them.
 
     `prompt_tokens`, `reply_tokens`: what the server counted for the request that it came with; of several answers to
     one request the first has them.

@@ -114,6 +114,12 @@ CASES = [
      ["objective.ranking_loss=best_of_k", "objective.center_rewards_coefficient=0"],
      ["objective.ranking_loss=best_of_k", "objective.center_rewards_coefficient=0.01"], "has no pairs"),
     (reward_model, "tokenizer.vocabulary_size=999", ["tokenizer.path=/some"], [], "names a tokenizer"),
+    (best_of_n, "sampling.server.attempts=2", [], ["sampling.server.name=gpu"], "no server is named"),
+    (best_of_n, "candidates.server_answers=outside", [],
+     ["sampling.server.name=gpu", "sampling.server.model=x", "sampling.server.protocol=chat"], "no server is named"),
+    (evaluation, "sampling.server.attempts=2", [], ["sampling.server.name=gpu"], "no server is named"),
+    (comparison, "sampling.server.attempts=2", [], ["sampling.server.name=gpu"], "no server is named"),
+    (comparison, "outside.attempts=2", [], ["outside.name=gpu", "outside.protocol=chat"], "no server is named"),
     (evaluation, "sampling.repetition_penalty_scope=prompt_and_response", [],
      ["sampling.repetition_penalty=1.1"], "which is off"),
     (evaluation, "guidance.coefficient=2", [], ["guidance.policy=tiny"], "no critic leads"),
@@ -181,7 +187,7 @@ def test_every_rule_stands_in_the_table():
     }
     # The same rules are made for each optimizer and model: the option's own name says which.
     named = {given.partition("=")[0].rpartition(".")[2] for _, given, *_ in [*CASES, *NEVER_READ]}
-    sections = {"critic_optimizer", "rewards.judge", "judge", "runtime"}
+    sections = {"critic_optimizer", "rewards.judge", "judge", "runtime", "sampling.server", "outside"}
     for rule in rules.values():
         assert named & {path.rpartition(".")[2] for path in rule.paths} or sections & set(rule.paths), rule
 

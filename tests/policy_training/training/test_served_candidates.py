@@ -144,6 +144,7 @@ def test_an_outside_models_answers_compete_under_its_name(
                 assert {row["response"] for row in chosen} == {texts[False]}
                 assert "p1" not in {row["prompt_id"] for row in chosen}
             assert result["kl_bound"] is None and result["server"]["models"] == ["gpt-x"]
+            assert len(result["sampler_sha256s"]) == len(result["kept_by_sampler"]) == policies
             assert result["server"]["answers"] == 2 * len(rows)
 
 
@@ -174,3 +175,35 @@ def test_what_an_outside_model_cannot_be_asked_is_refused(changes, server, said)
         )
     with pytest.raises(ValueError, match="servers penalise the prompt's tokens too"):
         replace(served(), repetition_penalty=1.1)
+
+
+@pytest.mark.parametrize("mode", ["policies", "outside"])
+def test_an_answer_that_was_cut_off_before_its_first_word_is_refused(
+    tmp_path, policy_path, reward_model_path, monkeypatch, mode
+):
+    """As of a model that spends all its tokens on reasoning that is not shown: no end token is made up for it."""
+
+    def reply(number, path, body):
+        choice = {"message": {"content": None}, "text": "", "finish_reason": "length"}
+        return 200, {}, json.dumps({"choices": [choice]}).encode()
+
+    config = config_of(
+        policy_path,
+        reward_model_path,
+        candidates=CandidateOptions(samples_per_prompt=2, server_answers=mode),
+        sampling=served(**(CHAT if mode == "outside" else {"model": "{policy}"})),
+        **SHORT,
+    )
+    rows = [row | {"split": "train"} for row in prompt_rows(2)]
+    run = create_run(tmp_path / "run", "best_of_n", config, prompts=rows)
+    with serving(reply) as server:
+        for name, value in environment_for(server.address).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(UserError, match="an answer without text that had not ended; give it more tokens"):
+            in_process(best_of_n, BestOfNConfig, run)
+
+
+def test_tokens_that_nothing_checks_are_not_learned():
+    config = config_of("x", "y")
+    with pytest.raises(ValueError, match="returns_token_ids is true and .* tokens are not checked"):
+        replace(config, sampling=served(protocol="chat", model="{policy}", returns_token_ids=True))
