@@ -177,6 +177,9 @@ class RoundPlan:
                 config.runtime.require_processes(self.processes)
             except ValueError as error:
                 raise ValueError(f"{name}.runtime: {error}") from error
+        for number, step in enumerate(self.steps[1:], start=1):
+            if step.best_of_n is not None:
+                step.best_of_n.require_current_policy(f"steps[{number}].best_of_n")
         if (self.reference == NAMED_POLICY) != bool(self.reference_policy):
             raise ValueError(
                 f"reference is {self.reference!r} and reference_policy {self.reference_policy!r}: a name belongs to "

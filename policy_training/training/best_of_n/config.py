@@ -154,6 +154,16 @@ class BestOfNConfig:
             self.sampling.server.require_model_of_each("sampling.server", named)
             self.sampling.server.require_checked_tokens("sampling.server")
 
+    def require_current_policy(self, where: str) -> None:
+        """Raises ValueError for a fixed model of the server where the policy that answers is yet to be made."""
+        server = self.sampling.server
+        is_fixed = server.model and "{policy}" not in server.model
+        if self.candidates.server_answers == "policies" and server.name and is_fixed:
+            raise ValueError(
+                f"{where}.sampling.server.model is {server.model!r}, and the step before makes the policy that "
+                "answers: write {policy} in it, which is that policy's name"
+            )
+
     @property
     def answering(self) -> tuple[ModelSource, ...]:
         return self.samplers or (self.model.source,)

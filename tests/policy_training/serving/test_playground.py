@@ -154,6 +154,8 @@ def test_the_page_says_whether_the_policy_is_loaded_and_comes_back_from_its_butt
     shown = client.get(address).content.decode()
     assert "The policy is not loaded" in shown and "start-serving" in shown
     assert "Nothing is stored on the site" in shown and 'data-others="[]"' in shown
+    most = re.search(r'name="max_tokens"[^>]* max="(\d+)"', shown)[1]
+    assert f"At most {most}: the length that it is served with." in shown
     start = reverse("policies:start_serving", args=[project.slug, policy.pk])
     assert client.post(start, {"on": "playground"}).url == address
     part = reverse("policies:serving", args=[project.slug, policy.pk])
