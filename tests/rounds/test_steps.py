@@ -300,7 +300,7 @@ def test_a_fixed_model_of_a_server_does_not_answer_for_a_policy_that_is_yet_to_b
         plan, [["best_of_n", *SERVER], ["ppo"]]
     )  # of the first step it may be the policy that the round starts from
     with pytest.raises(
-        ValueError, match=r"steps\[1\].best_of_n.sampling.server.model is 'm'.*write {policy} in it"
+        UserError, match=r"steps\[1\].best_of_n.sampling.server.model is 'm'.*write {policy} in it"
     ):
         chain(plan, [["ppo"], ["best_of_n", *SERVER]])
     chain(plan, [["ppo"], ["best_of_n", SERVER[0], "sampling.server.model={policy}"]])
