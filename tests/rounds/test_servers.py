@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from learning.interface.options import UserError
 from policy_training.model_servers import ModelServerAway, require_answering_server
 from rounds.forms import StartRoundForm
 from rounds.models import Round
@@ -161,3 +162,19 @@ def test_a_step_that_takes_candidates_from_a_server_is_asked_for_its_model(polic
     for words, models in ((outside, {"gpt-x"}), (made, set())):
         own = replace(plan, steps=(step_from_words(words, policy=plan.policy),))
         assert servers_of(own, policy) == [NamedServer("toy", frozenset(models))]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["other_policies=a", "sampling.server.protocol=chat", "candidates.server_answers=outside"],
+            "the outside model answers alone",
+        ),
+        (["other_policies=a,b"], "write {policy} in it"),
+    ],
+)
+def test_a_step_whose_server_cannot_answer_for_all_that_are_named_is_refused(words, said):
+    step = ["best_of_n", "sampling.server.name=toy", "sampling.server.model=m", *words]
+    with pytest.raises(UserError, match=said):
+        step_from_words(step, policy=preset_plan("tiny").policy)

@@ -253,10 +253,6 @@ def test_command_and_api_ask_for_the_same_steps(
     assert steps == plan_to_dict(plan)["steps"]
 
 
-SERVER = ("sampling.server.name=toy", "sampling.server.model=m")
-OUTSIDE = (*SERVER, "sampling.server.protocol=chat", "candidates.server_answers=outside")
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -272,17 +268,6 @@ OUTSIDE = (*SERVER, "sampling.server.protocol=chat", "candidates.server_answers=
         (["sft", "rated_mark=overall"], "belong together"),
         (["dpo", "batch.max_response_tokens=9"], "lengths are those of the whole round"),
         (["best_of_n", "stored_answers=some"], "stored_answers"),
-        (
-            [
-                "best_of_n",
-                "other_policies=a",
-                "candidates.server_answers=outside",
-                *SERVER,
-                "sampling.server.protocol=chat",
-            ],
-            "the outside model answers alone",
-        ),
-        (["best_of_n", "other_policies=a,b", *SERVER], "write {policy} in it"),
         (["dpo", "model.source.path=/etc"], "the round fills this in"),
         (["dpo", "reference.path=/etc"], "the round fills this in"),
         (["ppo", "reward_model_path=/etc"], "the round fills this in"),
