@@ -10,6 +10,7 @@ from learning.interface.options import UserError
 from policy_training.model_servers import ModelServerAway, require_answering_server
 from rounds.forms import StartRoundForm
 from rounds.models import Round
+from rounds.plan_changes import with_steps
 from rounds.plans import load_plan, preset_plan, with_assignments
 from rounds.servers import NamedServer, servers_of
 from rounds.steps import step_from_words
@@ -178,3 +179,19 @@ def test_a_step_whose_server_cannot_answer_for_all_that_are_named_is_refused(wor
     step = ["best_of_n", "sampling.server.name=toy", "sampling.server.model=m", *words]
     with pytest.raises(UserError, match=said):
         step_from_words(step, policy=preset_plan("tiny").policy)
+
+
+def test_a_fixed_model_does_not_answer_for_a_policy_that_is_yet_to_be_made():
+    plan, server = preset_plan("tiny"), "sampling.server.name=toy"
+
+    def chain(*words):
+        return with_steps(plan, [step_from_words(step, policy=plan.policy) for step in words])
+
+    fixed, named = [server, "sampling.server.model=m"], [server, "sampling.server.model={policy}"]
+    chain(["best_of_n", *fixed], ["ppo"])  # m may be the policy that the round starts from
+    said = r"steps\[1\].best_of_n.sampling.server.model is 'm'.*write {policy} in it"
+    with pytest.raises(UserError, match=said):
+        chain(["ppo"], ["best_of_n", *fixed])
+    chain(["ppo"], ["best_of_n", *named])
+    outside = ["sampling.server.protocol=chat", "candidates.server_answers=outside"]
+    chain(["ppo"], ["best_of_n", *fixed, *outside])

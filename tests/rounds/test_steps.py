@@ -279,19 +279,6 @@ def test_a_step_that_cannot_be_is_refused_with_what_is_wrong(words, said):
         step_from_words(words, policy=preset_plan("tiny").policy)
 
 
-def test_a_fixed_model_of_a_server_does_not_answer_for_a_policy_that_is_yet_to_be_made():
-    plan = preset_plan("tiny")
-    chain(
-        plan, [["best_of_n", *SERVER], ["ppo"]]
-    )  # of the first step it may be the policy that the round starts from
-    with pytest.raises(
-        UserError, match=r"steps\[1\].best_of_n.sampling.server.model is 'm'.*write {policy} in it"
-    ):
-        chain(plan, [["ppo"], ["best_of_n", *SERVER]])
-    chain(plan, [["ppo"], ["best_of_n", SERVER[0], "sampling.server.model={policy}"]])
-    chain(plan, [["ppo"], ["best_of_n", *OUTSIDE]])
-
-
 def test_what_a_step_needs_is_asked_before_people_judge(begin, project, policy, max_):
     plan = preset_plan("tiny")
     with pytest.raises(RoundRefused, match=r"Step 2 .*no demonstrations"):
