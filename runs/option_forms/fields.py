@@ -30,6 +30,10 @@ _SECTION_LABELS = {
     "": "Run",
     "batch": "Lengths and passes",
     "from_scratch": "Model from scratch",
+    "judge.server": "Server of the judge",
+    "outside": "Server of outside models",
+    "rollout.server": "Server of the answers",
+    "sampling.server": "Server of the answers",
     "runtime": "Machine",
 }
 
@@ -76,8 +80,10 @@ def _sections(cls: type[Any], prefix: str, leave_out: Collection[str]) -> Iterat
         elif (option := _option(cls, path, field.name, hint)) is not None:
             options.append(option)
     section = prefix.rstrip(".")
-    name = section.rpartition(".")[2]
-    yield Section(section, _SECTION_LABELS.get(name) or _label(name), _note(cls), tuple(options))
+    names = section.split(".")
+    # Sections of one name in several others are told apart by where they stand.
+    label = _SECTION_LABELS.get(".".join(names[-2:])) or _SECTION_LABELS.get(names[-1]) or _label(names[-1])
+    yield Section(section, label, _note(cls), tuple(options))
     for nested, path in inner:
         yield from _sections(typing.cast(type[Any], nested), f"{path}.", leave_out)
 
