@@ -165,7 +165,9 @@ def cancel_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining
 
 @transaction.atomic
 def retry_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining:
-    """Have one that was refused or cancelled wait again."""
+    """Have one that was refused or cancelled wait again, in the name of who tries: who asked first may not manage the
+    project any more.
+    """
     locked = _lock(training)
     if not locked.can_retry:
         raise IllegalTransition(
@@ -174,6 +176,7 @@ def retry_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining:
         )
     try:
         with transaction.atomic():
+            locked.requested_by = actor
             return _move(locked, State.WAITING, actor=actor, action="training.retry")
     except IntegrityError as error:
         raise _name_taken(locked.name) from error
@@ -186,7 +189,7 @@ def _lock(training: ChainedTraining) -> ChainedTraining:
 
 def _move(locked: ChainedTraining, state: str, *, actor: User, action: str) -> ChainedTraining:
     locked.state, locked.error = state, ""
-    locked.save(update_fields=["state", "error"])
+    locked.save(update_fields=["state", "error", "requested_by"])
     record_audit(actor=actor, action=action, project=locked.project, target=locked, title=locked.title)
     return locked
 

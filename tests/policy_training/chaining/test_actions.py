@@ -119,13 +119,20 @@ def test_a_row_that_was_removed_and_a_fault_of_the_program_are_sentences(
     assert not Run.objects.filter(kind="policy.ppo").exists()
 
 
-def test_it_acts_for_who_asked_only_while_they_manage(kitchen, first, ask_ppo, max_):
+def test_it_acts_for_who_asked_only_while_they_manage_and_for_who_tries_it_again(
+    kitchen, first, ask_ppo, max_, ruth
+):
     training = ask_ppo(first)
     make_policy(first)
     kitchen.memberships.filter(user=max_).update(role="reviewer")
     assert queue_due_trainings() == 1
     training.refresh_from_db()
     assert training.error.startswith("max, who asked for this training, is not a manager")
+    kitchen.memberships.filter(user=ruth).update(role="manager")
+    retry_chained(actor=ruth, training=training)
+    assert queue_due_trainings() == 1
+    training.refresh_from_db()
+    assert (training.state, training.requested_by, training.run.requested_by) == ("queued", ruth, ruth)
 
 
 def test_a_name_that_was_taken_meanwhile_gets_a_number(first, ask_ppo, max_, kitchen):
