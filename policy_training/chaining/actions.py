@@ -213,14 +213,11 @@ def queue_training(pk: int, on_refusal: Callable[[ChainedTraining], object]) -> 
     except (OperationalError, InterfaceError):
         raise  # the database is gone: that is no fault of the training
     except (ActionError, UserError) as error:
-        locked.error = str(error)[:1000]
+        locked.error = replace_unstorable_characters(str(error)).strip()[:1000] or _fault(error)
     except Exception as error:
         # It must neither keep the others waiting nor be tried again for ever without a word.
         logger.exception("chained training %s could not be queued", pk)
-        fault = replace_unstorable_characters(f"{type(error).__name__}: {error}")[:500]
-        locked.error = gettext("This is a fault of the program (%(fault)s); the worker's log tells more.") % {
-            "fault": fault
-        }
+        locked.error = _fault(error)
     else:
         locked.run, locked.state = run, State.QUEUED
         locked.save(update_fields=["run", "state"])
@@ -229,6 +226,13 @@ def queue_training(pk: int, on_refusal: Callable[[ChainedTraining], object]) -> 
     locked.save(update_fields=["state", "error"])
     on_refusal(locked)
     return True
+
+
+def _fault(error: Exception) -> str:
+    said = replace_unstorable_characters(f"{type(error).__name__}: {error}")[:500]
+    return gettext("This is a fault of the program (%(fault)s); the worker's log tells more.") % {
+        "fault": said
+    }
 
 
 def _queue_due(training: ChainedTraining) -> Run:
