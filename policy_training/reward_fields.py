@@ -150,35 +150,36 @@ class RewardPartsFields(forms.Form):
         # In the order of the list, which is also that of the weights.
         functions = [name for name in known_functions() if name in values["reward_functions"]]
         found: dict[str, Any] = {}
+        # Where nothing is chosen, too: weights and lengths of nothing are refused, not forgotten.
+        what = gettext("further reward models")
+        weights = weights_for(len(models), values["further_weights"], what)
+        batches = batches_for(len(models), values["further_batches"], what)
         if models:
-            what = gettext("further reward models")
-            weights = weights_for(len(models), values["further_weights"], what)
-            batches = batches_for(len(models), values["further_batches"], what)
             found["models"] = [
                 {"name": model.name, "weight": weight, **batch}
                 for model, weight, batch in zip(models, weights, batches, strict=True)
             ]
+        weights = weights_for(len(criteria), values["criterion_weights"], gettext("criteria"))
+        batches = batches_for(len(criteria), values["criterion_batches"], gettext("criteria"))
         if criteria:
-            weights = weights_for(len(criteria), values["criterion_weights"], gettext("criteria"))
-            batches = batches_for(len(criteria), values["criterion_batches"], gettext("criteria"))
             found["models"] = found.get("models", []) + [
                 {"criterion": name, "weight": weight, **batch}
                 for name, weight, batch in zip(criteria, weights, batches, strict=True)
             ]
+        weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
+        limits = values["function_time_limits"]
+        if limits and len(limits) != len(functions):
+            raise ActionError(
+                gettext(
+                    "There are %(count)s reward functions and %(limits)s time limits: give one each, or none."
+                )
+                % {"count": len(functions), "limits": len(limits)},
+                code="bad_time_limits",
+            )
         if functions:
-            weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
             found["functions"] = [
                 {"function": name, "weight": weight} for name, weight in zip(functions, weights, strict=True)
             ]
-            limits = values["function_time_limits"]
-            if limits and len(limits) != len(functions):
-                raise ActionError(
-                    gettext(
-                        "There are %(count)s reward functions and %(limits)s time limits: give one each, or none."
-                    )
-                    % {"count": len(functions), "limits": len(limits)},
-                    code="bad_time_limits",
-                )
             for part, limit in zip(found["functions"], limits, strict=False):
                 part["time_limit_seconds"] = limit
         return found

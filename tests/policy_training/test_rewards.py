@@ -15,6 +15,7 @@ from policy_training.api.reward_fields import form_rewards
 from policy_training.figures import policy_figures
 from policy_training.models import Policy
 from policy_training.reward_batches import batches_as_text, batches_for, batches_in
+from policy_training.reward_fields import RewardPartsFields
 from policy_training.rewarded.arguments import (
     add_reward_arguments,
     rewards_from_options,
@@ -167,6 +168,36 @@ def test_batches_that_belong_to_no_model_are_refused():
         rewards_from_options(vars(parser.parse_args([*words, "kind", "layout=padded"])))
     with pytest.raises(ActionError, match="“safe”: say which of its values"):
         rewards_from_options(vars(parser.parse_args([*words, "safe"])))
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        ({"further_batches": "layout=padded"}, "There are 0 further reward models and lengths for 1"),
+        ({"criterion_batches": "layout=padded;"}, "There are 0 criteria and lengths for 2"),
+        ({"further_weights": "2"}, "There are 0 further reward models and 1 weights"),
+        ({"criterion_weights": "2"}, "There are 0 criteria and 1 weights"),
+        ({"function_weights": "2"}, "There are 0 reward functions and 1 weights"),
+        ({"function_time_limits": "2"}, "There are 0 reward functions and 1 time limits"),
+    ],
+)
+def test_what_is_said_of_models_that_nobody_chose_is_refused(sent, sentence):
+    form = RewardPartsFields(sent)
+    assert form.is_valid(), form.errors
+    with pytest.raises(ActionError, match=sentence):
+        form.reward_parts()
+
+
+@pytest.mark.parametrize("batches", [[None], [{"layout": "padded"}], [None, None, None]])
+def test_a_program_gives_a_batch_or_null_for_each_model(batches):
+    two = {"further_reward_models": [3, 8]}
+    with pytest.raises(
+        ApiValidationError, match=f"There are 2 further reward models and lengths for {len(batches)}"
+    ):
+        form_rewards(two | {"further_batches": batches})
+    with pytest.raises(ApiValidationError, match=f"There are 0 criteria and lengths for {len(batches)}"):
+        form_rewards(two | {"criterion_batches": batches})
+    assert form_rewards(two | {"further_batches": [None, None]})["further_batches"] == ""
 
 
 def test_programs_name_batches_in_their_own_order():
