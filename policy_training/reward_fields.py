@@ -7,7 +7,13 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
-from policy_training.reward_batches import MAX_BATCHES_TEXT, batches_as_text, batches_for, batches_in
+from policy_training.reward_batches import (
+    MAX_BATCHES_TEXT,
+    batches_as_text,
+    batches_for,
+    batches_in,
+    own_values,
+)
 from policy_training.rewards import known_functions, parts_in
 from policy_training.training.reward_config import RewardFunctionPart
 from rewardmodel.models import RewardModel
@@ -16,8 +22,8 @@ from workspace.models import Project
 
 _BATCHES_HELP = gettext_lazy(
     "For models whose tokenizer or memory asks for others: max_prompt_tokens=512 max_response_tokens=256, for example, "
-    "also max_micro_batch_tokens and layout. In the order of the list, with ; between the models. Empty: as the first "
-    "reward model."
+    "also max_micro_batch_tokens and layout. In the order of the list, with ; between the models. What is not named is "
+    "as of the first reward model."
 )
 
 
@@ -217,10 +223,10 @@ def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "further_reward_models": newest_first,
         "further_weights": numbers_as_text([models[key].get("weight", 1.0) for key in newest_first]),
-        "further_batches": batches_as_text([models[key].get("batch") for key in newest_first]),
+        "further_batches": batches_as_text([own_values(models[key], config) for key in newest_first]),
         "further_criteria": by_name,
         "criterion_weights": numbers_as_text([criteria[name].get("weight", 1.0) for name in by_name]),
-        "criterion_batches": batches_as_text([criteria[name].get("batch") for name in by_name]),
+        "criterion_batches": batches_as_text([own_values(criteria[name], config) for name in by_name]),
         "reward_functions": [part["function"] for part in chosen],
         "function_weights": numbers_as_text([part.get("weight", 1.0) for part in chosen]),
         "function_time_limits": numbers_as_text(limits) if any(limit != usual for limit in limits) else "",

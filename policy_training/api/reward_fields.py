@@ -30,7 +30,7 @@ def batches_field() -> Any:
         max_length=MAX_PARTS,
         required=False,
         help_text='Lengths and passes of each in its own tokens, for example {"max_prompt_tokens": 512}, in the order '
-        "given; null: as the first reward model.",
+        "given; null, and what is not named: as of the first reward model.",
     )
 
 
