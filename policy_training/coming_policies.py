@@ -52,6 +52,21 @@ def coming_policies(project: Project) -> list[tuple[str, str]]:
 
 def find_predecessor(project: Project, *, run: int | None = None, training: int | None = None) -> Predecessor:
     """By its number. Raises NoComingPolicy."""
+    return require_coming(project, _by_number(project, run=run, training=training))
+
+
+def find_start(
+    project: Project, *, run: int | None = None, training: int | None = None
+) -> Policy | Predecessor:
+    """The same, and the policy itself where it is made by now. Raises NoComingPolicy."""
+    found = _by_number(project, run=run, training=training)
+    maker = found.run if isinstance(found, ChainedTraining) else found
+    if maker is not None and maker.state == RunState.DONE and (made := policy_made_by(maker)) is not None:
+        return made
+    return require_coming(project, found)
+
+
+def _by_number(project: Project, *, run: int | None, training: int | None) -> Predecessor:
     found: Predecessor | None
     if run is not None:
         found = project.runs.filter(pk=run).first()
@@ -62,7 +77,7 @@ def find_predecessor(project: Project, *, run: int | None = None, training: int 
         said = gettext("The project has no chained training %(number)s.") % {"number": training}
     if found is None:
         raise NoComingPolicy(said)
-    return require_coming(project, found)
+    return found
 
 
 def require_coming(project: Project, before: Predecessor) -> Predecessor:

@@ -14,7 +14,7 @@ from learning.interface.vocabulary import PERSON
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.evaluation_presets import evaluation_config
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, PolicyField, StartField, policies_of
+from policy_training.policy_fields import PoliciesField, PolicyField, StartField, offer_starts, policies_of
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.supervised.options import language_model_config, sample_config, whole_sample_config
@@ -65,9 +65,7 @@ class LanguageModelForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        start = self.fields["start"]
-        assert isinstance(start, StartField)
-        start.offer(project)
+        offer_starts(self)
         self.order_fields(["name", "start", "learn_from", "preset", "shown_preset", "processes"])
 
     def values_of(self, run: Run) -> dict[str, Any]:

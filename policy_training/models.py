@@ -1,10 +1,13 @@
 """Policies: language models whose responses people compare, and their family tree."""
 
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Cast
+from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import PreferenceDataset, Source
@@ -20,7 +23,9 @@ from runs.models import Artifact, Run
 from runs.serving.service import Service
 from runs.states import RunState
 from workspace.cards import MAX_LICENCE_CHARACTERS
-from workspace.models import Project
+from workspace.models import AuditEvent, Project
+
+CANCELLED_ARE_LISTED_FOR = timedelta(days=7)  # long enough to see what became of it, and to try it again
 
 
 class Policy(models.Model):
@@ -238,13 +243,19 @@ class ChainedTrainingQuerySet(models.QuerySet["ChainedTraining"]):
         return self.waiting().filter(done)
 
     def listed(self) -> Self:
-        """What a manager may have to do with: what waits, what was refused, and what was cancelled though others wait
-        for it.
+        """What a manager may have to do with: what waits, what was refused, and what was cancelled in the last week
+        or though others wait for it.
         """
         state = ChainedTraining.State
         waiting = ChainedTraining.objects.waiting().filter(after_training=OuterRef("pk"))
-        awaited = Q(state=state.CANCELLED) & Exists(waiting)
-        shown = self.filter(Q(state__in=(state.WAITING, state.REFUSED)) | awaited)
+        lately = AuditEvent.objects.filter(
+            action="training.cancel",
+            target_type=ChainedTraining._meta.label_lower,
+            target_id=Cast(OuterRef("pk"), models.CharField(max_length=64)),
+            created_at__gte=timezone.now() - CANCELLED_ARE_LISTED_FOR,
+        )
+        cancelled = Q(state=state.CANCELLED) & (Exists(waiting) | Exists(lately))
+        shown = self.filter(Q(state__in=(state.WAITING, state.REFUSED)) | cancelled)
         return shown.select_related("requested_by", "after_run", "after_training__run").order_by("pk")
 
     def following(self, run: Run) -> Self:
@@ -341,7 +352,9 @@ class ChainedTraining(models.Model):
     def moves(self) -> bool:
         """Whether it will go on without anybody doing anything."""
         run = self.awaited_run
-        return self.state == self.State.WAITING and run is not None and not run.has_ended_badly
+        if self.state != self.State.WAITING or run is None:
+            return False
+        return run.state != RunState.PAUSED and not run.has_ended_badly
 
     @property
     def situation(self) -> str:
@@ -355,6 +368,11 @@ class ChainedTraining(models.Model):
                 return gettext("Run %(number)s is done: it is queued as soon as a worker looks.") % words
             if run.state == RunState.CANCELLED:
                 return gettext("Run %(number)s was cancelled: retry that one, or cancel this one.") % words
+            if run.state == RunState.PAUSED:
+                return (
+                    gettext("Run %(number)s is paused: have that one go on or end it, or cancel this one.")
+                    % words
+                )
             if run.has_ended_badly:
                 return gettext("Run %(number)s failed: retry that one, or cancel this one.") % words
             return gettext("Waits for run %(number)s: %(title)s") % words

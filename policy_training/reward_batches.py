@@ -69,3 +69,36 @@ def batches_for(
             code="bad_batches",
         )
     return [{"batch": batch} if batch else {} for batch in batches or [None] * count]
+
+
+def with_whole_batches(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config, as a mapping, whose further reward models have in their batches what these do not name from that of
+    the first one: BatchOptions alone would put in its own defaults, other lengths than the run's.
+    """
+    rewards = config.get("rewards")
+    models = rewards.get("models") if isinstance(rewards, Mapping) else None
+    if not isinstance(models, list | tuple):  # the options' own check says so
+        return dict(config)
+    first = _first_batch(config)
+    filled = [
+        {**part, "batch": {**first, **part["batch"]}}
+        if isinstance(part, Mapping) and part.get("batch") and isinstance(part["batch"], Mapping)
+        else part
+        for part in models
+    ]
+    return {**config, "rewards": {**rewards, "models": filled}}  # type: ignore[dict-item]
+
+
+def own_values(part: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the batch of a further reward model is another than that of the first one."""
+    first = _first_batch(config)
+    return {
+        name: value
+        for name, value in (part.get("batch") or {}).items()
+        if name not in first or first[name] != value
+    }
+
+
+def _first_batch(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = config.get("reward_model_batch") or config.get("batch")
+    return found if isinstance(found, Mapping) else {}

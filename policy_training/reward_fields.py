@@ -7,7 +7,13 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
-from policy_training.reward_batches import MAX_BATCHES_TEXT, batches_as_text, batches_for, batches_in
+from policy_training.reward_batches import (
+    MAX_BATCHES_TEXT,
+    batches_as_text,
+    batches_for,
+    batches_in,
+    own_values,
+)
 from policy_training.rewards import known_functions, parts_in
 from policy_training.training.reward_config import RewardFunctionPart
 from rewardmodel.models import RewardModel
@@ -16,8 +22,8 @@ from workspace.models import Project
 
 _BATCHES_HELP = gettext_lazy(
     "For models whose tokenizer or memory asks for others: max_prompt_tokens=512 max_response_tokens=256, for example, "
-    "also max_micro_batch_tokens and layout. In the order of the list, with ; between the models. Empty: as the first "
-    "reward model."
+    "also max_micro_batch_tokens and layout. In the order of the list, with ; between the models. What is not named is "
+    "as of the first reward model."
 )
 
 
@@ -150,35 +156,36 @@ class RewardPartsFields(forms.Form):
         # In the order of the list, which is also that of the weights.
         functions = [name for name in known_functions() if name in values["reward_functions"]]
         found: dict[str, Any] = {}
+        # Where nothing is chosen, too: weights and lengths of nothing are refused, not forgotten.
+        what = gettext("further reward models")
+        weights = weights_for(len(models), values["further_weights"], what)
+        batches = batches_for(len(models), values["further_batches"], what)
         if models:
-            what = gettext("further reward models")
-            weights = weights_for(len(models), values["further_weights"], what)
-            batches = batches_for(len(models), values["further_batches"], what)
             found["models"] = [
                 {"name": model.name, "weight": weight, **batch}
                 for model, weight, batch in zip(models, weights, batches, strict=True)
             ]
+        weights = weights_for(len(criteria), values["criterion_weights"], gettext("criteria"))
+        batches = batches_for(len(criteria), values["criterion_batches"], gettext("criteria"))
         if criteria:
-            weights = weights_for(len(criteria), values["criterion_weights"], gettext("criteria"))
-            batches = batches_for(len(criteria), values["criterion_batches"], gettext("criteria"))
             found["models"] = found.get("models", []) + [
                 {"criterion": name, "weight": weight, **batch}
                 for name, weight, batch in zip(criteria, weights, batches, strict=True)
             ]
+        weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
+        limits = values["function_time_limits"]
+        if limits and len(limits) != len(functions):
+            raise ActionError(
+                gettext(
+                    "There are %(count)s reward functions and %(limits)s time limits: give one each, or none."
+                )
+                % {"count": len(functions), "limits": len(limits)},
+                code="bad_time_limits",
+            )
         if functions:
-            weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
             found["functions"] = [
                 {"function": name, "weight": weight} for name, weight in zip(functions, weights, strict=True)
             ]
-            limits = values["function_time_limits"]
-            if limits and len(limits) != len(functions):
-                raise ActionError(
-                    gettext(
-                        "There are %(count)s reward functions and %(limits)s time limits: give one each, or none."
-                    )
-                    % {"count": len(functions), "limits": len(limits)},
-                    code="bad_time_limits",
-                )
             for part, limit in zip(found["functions"], limits, strict=False):
                 part["time_limit_seconds"] = limit
         return found
@@ -216,10 +223,10 @@ def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "further_reward_models": newest_first,
         "further_weights": numbers_as_text([models[key].get("weight", 1.0) for key in newest_first]),
-        "further_batches": batches_as_text([models[key].get("batch") for key in newest_first]),
+        "further_batches": batches_as_text([own_values(models[key], config) for key in newest_first]),
         "further_criteria": by_name,
         "criterion_weights": numbers_as_text([criteria[name].get("weight", 1.0) for name in by_name]),
-        "criterion_batches": batches_as_text([criteria[name].get("batch") for name in by_name]),
+        "criterion_batches": batches_as_text([own_values(criteria[name], config) for name in by_name]),
         "reward_functions": [part["function"] for part in chosen],
         "function_weights": numbers_as_text([part.get("weight", 1.0) for part in chosen]),
         "function_time_limits": numbers_as_text(limits) if any(limit != usual for limit in limits) else "",

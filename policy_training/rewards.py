@@ -8,6 +8,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from learning.interface.options import options_to_dict
 from policy_training.model_servers import require_known_server
+from policy_training.reward_batches import with_whole_batches
 from policy_training.training.reward_config import (
     BUILT_IN_FUNCTIONS,
     RewardModelPart,
@@ -36,11 +37,13 @@ def known_functions() -> tuple[str, ...]:
 def filled_in(
     project: Project, config: Mapping[str, Any], first: RewardModel | None = None
 ) -> tuple[dict[str, Any], list[int]]:
-    """The config with names and folders of the further reward models that it asks for, and the keys of these models.
+    """The config with names, folders and whole batches of the further reward models that it asks for, and the keys of
+    these models.
 
     Raises ActionError for a name that the project does not have, for a criterion without a model or whose newest model
     is the `first` reward model, and for a function or a model server that the settings do not name.
     """
+    config = with_whole_batches(config)
     rewards = config.get("rewards") or {}
     require_known_functions([str(part.get("function")) for part in parts_in(rewards, "functions")])
     judge = rewards.get("judge") if isinstance(rewards, Mapping) else None

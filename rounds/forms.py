@@ -24,6 +24,7 @@ from rounds.mixture_fields import MixtureFields
 from rounds.plan_changes import (
     chosen_rewards,
     override_plan,
+    with_further_batches,
     with_ppo_preset,
     with_reward_model_preset,
     with_steps,
@@ -339,6 +340,7 @@ class StartRoundForm(
         given = ppo_options.assignments(values)
         others = ppo_options.assignments(values, plan_options.OPTIONS, "")
         plan = with_assignments(plan, [*given, *others]) if given or others else plan
+        plan = with_further_batches(plan, self.rewards())
         chosen = self.chosen_rewards()
         plan = with_steps(plan, self.step_forms.steps(plan.policy, chosen), chosen)
         if not plan.uses_policy and (ppo_options.are_of_ppo(given) or values["ppo_preset"]):

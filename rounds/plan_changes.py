@@ -7,7 +7,12 @@ from typing import Any
 from django.utils.translation import gettext
 
 from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.training_options import BatchOptions
 from policy_training.mixtures.options import PromptMixture
+from policy_training.reward_batches import with_whole_batches
+from policy_training.training.best_of_n.config import BestOfNConfig
+from policy_training.training.policy_gradient.config import PolicyGradientConfig
+from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.reward_config import RewardSourcesOptions
 from rewardmodel.training.presets import PRESETS as REWARD_MODEL_PRESETS
@@ -18,6 +23,7 @@ from rounds.steps import (
     RECIPES,
     PolicyStep,
     ReferenceKind,
+    changed,
     placeholder_source,
     rewards_beside,
     with_reward_sources,
@@ -35,6 +41,32 @@ def _with_rewards(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
     return replace(
         plan, policy=with_reward_sources(plan.policy, options), steps=with_rewards(plan.steps, rewards)
     )
+
+
+def with_further_batches(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPlan:
+    """What the batches of the `rewards` that override_plan had do not name, from that of the first reward model: called
+    when the plan's lengths are known, of the plan and of its preset's steps.
+    """
+    given = {
+        index: part["batch"] for index, part in enumerate(rewards.get("models", ())) if part.get("batch")
+    }
+
+    def change(config: Any) -> Any:
+        if not isinstance(config, PPOConfig | PolicyGradientConfig | BestOfNConfig):
+            return config
+        mapping = options_to_dict(config)
+        for index, part in enumerate(mapping["rewards"]["models"]):
+            # --set policy.rewards.models may have put others there.
+            if index in given and part["batch"] == options_to_dict(load_options(BatchOptions, given[index])):
+                part["batch"] = given[index]
+        models = load_options(
+            RewardSourcesOptions, with_whole_batches(mapping)["rewards"], where="policy.rewards"
+        ).models
+        return replace(config, rewards=replace(config.rewards, models=models))
+
+    if not given:
+        return plan
+    return replace(plan, policy=change(plan.policy), steps=changed(plan.steps, change))
 
 
 def chosen_rewards(rewards: Mapping[str, Any], assignments: Sequence[str] = ()) -> frozenset[str]:

@@ -12,6 +12,7 @@ from learning.interface.usable_comparisons import learns_from_ratings
 from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training.evaluation_presets import SECRETS
 from policy_training.mixtures.options import REPEAT, PromptMixture
+from policy_training.reward_batches import with_whole_batches
 from policy_training.training.config import SampleOptions, SamplingOptions
 from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import PPO_PRESETS
@@ -232,7 +233,8 @@ def with_assignments(plan: RoundPlan, assignments: Sequence[str]) -> RoundPlan:
     """With `dotted.key=value` put in. Raises UserError, ActionError for what does not fit or would change nothing."""
     rules = [rule.under("policy") for rule in PPO_RULES]
     rules += [rule.under("reward_model") for rule in REWARD_MODEL_RULES]
-    return load_plan(apply_overrides(plan_to_dict(plan), assignments, rules, where="plan"))
+    changed = apply_overrides(plan_to_dict(plan), assignments, rules, where="plan")
+    return load_plan({**changed, "policy": with_whole_batches(changed["policy"])})
 
 
 def plan_to_dict(plan: RoundPlan) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 
 from learning.interface.options import UserError, added_option, load_options, options_to_dict
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
+from policy_training.reward_batches import with_whole_batches
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.config import LanguageModelConfig
@@ -264,7 +265,8 @@ def build_step(
                 raise UserError(f"“{words}”: the round fills this in; leave it out.")
         stored = ["stored.use=true"] if mapping.get("stored_answers", "none") != "none" else []
         given = [*assignments, *stored]
-        mapping[known.field] = apply_overrides(options_to_dict(config), given, _RULES[known.field])
+        of_recipe = apply_overrides(options_to_dict(config), given, _RULES[known.field])
+        mapping[known.field] = with_whole_batches(of_recipe) if known.has_reward else of_recipe
     return load_options(PolicyStep, mapping, where=f"step {recipe}")
 
 

@@ -118,7 +118,7 @@ def run_live(request: ProjectRequest, pk: int) -> HttpResponse:
     """The parts of a run's page that have changed since the `version` it shows.
 
     The version is three fingerprints: of the state, of the log's end and of the samples. Each part that differs
-    comes back; a finished run's answer carries no trigger any more, which ends the polling.
+    comes back; the answer of a finished run that nothing follows any more carries no trigger, which ends the polling.
     """
     context = _live_context(access_run(request.project, pk))
     version = context["version"]
@@ -187,6 +187,8 @@ def _live_context(run: Run) -> dict[str, Any]:
         "artifacts": artifacts,
         "judge": judge,
         "followers": followers,
+        # What follows is queued after the run has ended, and then the page says as which run.
+        "poll": not run.is_finished or any(training.moves for training in followers),
         "makes_policy": run.kind in MAKE_POLICIES,
         "without_worker": without_worker,
         "version": f"{state}.{content_fingerprint(log)}.{content_fingerprint([str(s) for s in samples])}",

@@ -37,7 +37,7 @@ class ChainedTrainingSerializer(serializers.ModelSerializer[ChainedTraining]):
 
 
 class OneChainedTrainingSerializer(ChainedTrainingSerializer):
-    arguments = JsonValue(help_text="What was asked; rows by their ids.")
+    arguments = JsonValue(help_text="What was asked; rows by their ids and names.")
 
     class Meta(ChainedTrainingSerializer.Meta):
         fields = [*ChainedTrainingSerializer.Meta.fields, "arguments"]

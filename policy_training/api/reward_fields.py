@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from learning.interface.options import UserError
-from policy_training.reward_batches import batches_as_text, require_batch
+from policy_training.reward_batches import batches_as_text, batches_for, require_batch
 from policy_training.rewards import known_functions
 from policy_training.training.reward_config import MAX_PARTS
 from workspace.api.fields import KEY, JsonValue
+from workspace.errors import ActionError
 
 
 def further_models_field() -> Any:
@@ -28,7 +30,7 @@ def batches_field() -> Any:
         max_length=MAX_PARTS,
         required=False,
         help_text='Lengths and passes of each in its own tokens, for example {"max_prompt_tokens": 512}, in the order '
-        "given; null: as the first reward model.",
+        "given; null, and what is not named: as of the first reward model.",
     )
 
 
@@ -69,6 +71,12 @@ def time_limits_field() -> Any:
     )
 
 
+_WHAT = {
+    "further_batches": lambda: gettext("further reward models"),
+    "criterion_batches": lambda: gettext("criteria"),
+}
+
+
 def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
     """The values as RewardPartsFields has them: in the order of its lists, weights as text. Raises ValidationError."""
     values = dict(data)
@@ -94,16 +102,18 @@ def form_rewards(data: Mapping[str, Any]) -> dict[str, Any]:
             order = sorted(range(len(names)), key=lambda index: place(names[index]))
             found = [found[index] for index in order]
         values[weights] = (
-            _batches_text(weights, found)
+            _batches_text(weights, found, len(names))
             if weights.endswith("_batches")
             else " ".join(repr(float(weight)) for weight in found)
         )
     return values
 
 
-def _batches_text(name: str, batches: list[dict[str, Any] | None]) -> str:
-    """As a field of the form has them. Raises ValidationError."""
+def _batches_text(name: str, batches: list[dict[str, Any] | None], count: int) -> str:
+    """Of so many models, as a field of the form has them. Raises ValidationError."""
     try:
+        # Here, for the form has no text of a list of nulls.
+        batches_for(count, batches, _WHAT[name]())
         return batches_as_text([require_batch(batch) if batch else None for batch in batches])
-    except UserError as error:
+    except (ActionError, UserError) as error:
         raise ValidationError({name: [str(error)]}) from error

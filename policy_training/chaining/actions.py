@@ -165,7 +165,9 @@ def cancel_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining
 
 @transaction.atomic
 def retry_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining:
-    """Have one that was refused or cancelled wait again."""
+    """Have one that was refused or cancelled wait again, in the name of who tries: who asked first may not manage the
+    project any more.
+    """
     locked = _lock(training)
     if not locked.can_retry:
         raise IllegalTransition(
@@ -174,6 +176,7 @@ def retry_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining:
         )
     try:
         with transaction.atomic():
+            locked.requested_by = actor
             return _move(locked, State.WAITING, actor=actor, action="training.retry")
     except IntegrityError as error:
         raise _name_taken(locked.name) from error
@@ -186,7 +189,7 @@ def _lock(training: ChainedTraining) -> ChainedTraining:
 
 def _move(locked: ChainedTraining, state: str, *, actor: User, action: str) -> ChainedTraining:
     locked.state, locked.error = state, ""
-    locked.save(update_fields=["state", "error"])
+    locked.save(update_fields=["state", "error", "requested_by"])
     record_audit(actor=actor, action=action, project=locked.project, target=locked, title=locked.title)
     return locked
 
@@ -210,14 +213,11 @@ def queue_training(pk: int, on_refusal: Callable[[ChainedTraining], object]) -> 
     except (OperationalError, InterfaceError):
         raise  # the database is gone: that is no fault of the training
     except (ActionError, UserError) as error:
-        locked.error = str(error)[:1000]
+        locked.error = replace_unstorable_characters(str(error)).strip()[:1000] or _fault(error)
     except Exception as error:
         # It must neither keep the others waiting nor be tried again for ever without a word.
         logger.exception("chained training %s could not be queued", pk)
-        fault = replace_unstorable_characters(f"{type(error).__name__}: {error}")[:500]
-        locked.error = gettext("This is a fault of the program (%(fault)s); the worker's log tells more.") % {
-            "fault": fault
-        }
+        locked.error = _fault(error)
     else:
         locked.run, locked.state = run, State.QUEUED
         locked.save(update_fields=["run", "state"])
@@ -226,6 +226,13 @@ def queue_training(pk: int, on_refusal: Callable[[ChainedTraining], object]) -> 
     locked.save(update_fields=["state", "error"])
     on_refusal(locked)
     return True
+
+
+def _fault(error: Exception) -> str:
+    said = replace_unstorable_characters(f"{type(error).__name__}: {error}")[:500]
+    return gettext("This is a fault of the program (%(fault)s); the worker's log tells more.") % {
+        "fault": said
+    }
 
 
 def _queue_due(training: ChainedTraining) -> Run:

@@ -1,10 +1,12 @@
-"""The arguments of an action as a chained training keeps them: rows by their keys, options as mappings."""
+"""The arguments of an action as a chained training keeps them: rows by their keys, with their names to speak of them,
+options as mappings.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Batch, PreferenceDataset, PromptSet
 from learning.interface.options import load_options, options_to_dict
@@ -31,6 +33,15 @@ _OPTIONS: Mapping[str, type] = {
     "stored": StoredAnswers,
     "mixture": PromptMixture,
 }
+# Django's own names of these models are English everywhere.
+_WORDS: Mapping[type[models.Model], Any] = {
+    Policy: gettext_lazy("policy"),
+    RewardModel: gettext_lazy("reward model"),
+    PromptSet: gettext_lazy("prompt set"),
+    PreferenceDataset: gettext_lazy("preference dataset"),
+    Batch: gettext_lazy("batch"),
+    Criterion: gettext_lazy("criterion"),
+}
 
 
 def stored_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,9 +51,9 @@ def stored_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             stored[name] = None
         elif name in _ROWS:
-            stored[name] = value.pk
+            stored[name] = _kept(value)
         elif name in _LISTS:
-            stored[name] = [row.pk for row in value]
+            stored[name] = [_kept(row) for row in value]
         elif name in _OPTIONS:
             stored[name] = options_to_dict(value)
         else:
@@ -69,12 +80,20 @@ def loaded_arguments(project: Project, stored: Mapping[str, Any]) -> dict[str, A
     return loaded
 
 
-def _rows(project: Project, model: type[models.Model], keys: list[int]) -> list[Any]:
+def _kept(row: Any) -> dict[str, Any]:
+    # Of a dataset the version is part of what it is called.
+    return {"id": row.pk, "name": str(row) if isinstance(row, PreferenceDataset) else row.name}
+
+
+def _rows(project: Project, model: type[models.Model], kept: list[Any]) -> list[Any]:
+    """`kept`: as `_kept` gives them; those of older trainings are keys alone."""
+    names = {row["id"]: f"“{row['name']}”" for row in kept if isinstance(row, Mapping)}
+    keys = [row["id"] if isinstance(row, Mapping) else row for row in kept]
     found = model._default_manager.filter(project=project).in_bulk(keys)
     if missing := [key for key in keys if key not in found]:
         raise ActionError(
             gettext("The %(what)s %(key)s that it was asked with was removed: ask for the training anew.")
-            % {"what": model._meta.verbose_name, "key": missing[0]},
+            % {"what": _WORDS[model], "key": names.get(missing[0], missing[0])},
             code="removed",
         )
     return [found[key] for key in keys]

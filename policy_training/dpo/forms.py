@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 
 from policy_training.dpo.actions import dpo_config
 from policy_training.models import Policy
-from policy_training.policy_fields import PolicyField, StartField, policies_of
+from policy_training.policy_fields import PolicyField, StartField, offer_starts, policies_of
 from policy_training.run_kinds import DPO
 from policy_training.training.dpo import presets as preset_module
 from policy_training.training.dpo.config import DPOConfig
@@ -55,9 +55,7 @@ class TrainDPOForm(JudgmentsForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         self.choose_from(reference=policies_of(project))
-        start = self.fields["start"]
-        assert isinstance(start, StartField)
-        start.offer(project)
+        offer_starts(self)
         # A reward model's form has losses of ratings, too.
         self.fields["ratings"].help_text = gettext_lazy(
             "Its name in files. Of the answers to one prompt, what an annotator rated higher is better; equal "

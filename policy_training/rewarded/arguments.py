@@ -39,7 +39,7 @@ def add_reward_arguments(parser: ArgumentParser) -> None:
         metavar=("NAME", "KEY=VALUE"),
         help=(
             f"lengths and passes of one of --further-reward-model, in its own tokens: {', '.join(_BATCH_NAMES)} "
-            "(default: as of the first reward model; repeatable)"
+            "(what is not named: as of the first reward model; repeatable)"
         ),
     )
     parser.add_argument(

@@ -13,7 +13,7 @@ from policy_training.mixtures.drawing import held_out_of, training_prompts
 from policy_training.mixtures.fields import TrainedMixtureFields, mixture_of_run
 from policy_training.model_servers import sent_prompts_notes
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, PolicyField, StartField, policies_of
+from policy_training.policy_fields import PoliciesField, PolicyField, StartField, offer_starts, policies_of
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
@@ -81,9 +81,7 @@ class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
             reward_model=project.reward_models.order_by("-pk"),
             prompt_set=project.prompt_sets.order_by(for_policies, "-pk"),
         )
-        start = self.fields["start"]
-        assert isinstance(start, StartField)
-        start.offer(project)
+        offer_starts(self)
         self.offer_rewards(project)
 
     def choose_from(self, **choices: Any) -> None:

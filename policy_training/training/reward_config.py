@@ -29,7 +29,8 @@ class RewardModelPart:
     criterion: str = added_option("", before="")
     path: str = ""  # its folder; the site fills it in by the name
     weight: float = 1.0  # read by `weighted_sum`
-    batch: BatchOptions | None = None  # in its own tokens; None: as that of the first reward model
+    # In its own tokens; None: as that of the first reward model, from which the site fills in what is not named.
+    batch: BatchOptions | None = None
 
     def __post_init__(self) -> None:
         if not part_key(self.name) and (self.name or not self.criterion):

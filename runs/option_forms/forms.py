@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django import forms
+from django.forms.utils import ErrorDict
 from django.utils.translation import gettext, gettext_lazy
 
 from learning.interface.training_options import MAX_PROCESSES
@@ -93,6 +94,10 @@ class PresetForm(StyledFormMixin, forms.Form):
         self.add_error(None, message)
         if (path := path_in(message, self.options)) is not None:
             self.add_error(path, message.partition(": ")[2])
+
+    def say_before_it_is_sent(self, field: str, message: str) -> None:
+        """Shows a message at a field of a form that nobody has sent: Django keeps errors of sent ones alone."""
+        self._errors = ErrorDict({field: self.error_class([message])})
 
     def shown_sections(self) -> list[dict[str, Any]]:
         """The options as the page lists them, with the preset's value and where it is from."""

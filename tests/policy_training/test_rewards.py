@@ -14,7 +14,14 @@ from rest_framework.exceptions import ValidationError as ApiValidationError
 from policy_training.api.reward_fields import form_rewards
 from policy_training.figures import policy_figures
 from policy_training.models import Policy
-from policy_training.reward_batches import batches_as_text, batches_for, batches_in
+from policy_training.reward_batches import (
+    batches_as_text,
+    batches_for,
+    batches_in,
+    own_values,
+    with_whole_batches,
+)
+from policy_training.reward_fields import RewardPartsFields
 from policy_training.rewarded.arguments import (
     add_reward_arguments,
     rewards_from_options,
@@ -63,14 +70,18 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
     sent |= {
         "further_reward_models": [other.pk],
         "further_weights": "0.5",
-        "further_batches": "max_prompt_tokens=48 layout=padded",
+        "further_batches": "layout=padded",
+        "batch.max_prompt_tokens": "2048",
         "reward_functions": [EXACT_ANSWER, LENGTH_PENALTY],
         "function_weights": "0.123456789 1",  # in the order of the list
         "function_time_limits": "5 600",
         "rewards.weight": "2.0",
     }
     run = started(client.post(address, sent))
-    batch = {"max_prompt_tokens": 48, "layout": "padded"}
+    # What is not named is as of the run's own reward model, not 512 and 256.
+    own = run.config["reward_model_batch"] or run.config["batch"]
+    assert own["max_prompt_tokens"] == 2048 and own["layout"] != "padded"
+    batch = own | {"layout": "padded"}
     assert run.config["rewards"]["models"] == [
         {"name": "other = b", "path": "models/other", "weight": 0.5, "batch": batch}
     ]
@@ -80,9 +91,9 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
     assert run.parameters["further_reward_models"] == [other.pk]
     call_command(
         "evaluate_policy", "kitchen", "tiny", "--reward-model", "taste", "--prompt-set", "asked",
-        "--further-reward-model", "other = b=0.5", "--further-reward-model-batch", "other = b", "max_prompt_tokens=48",
-        "layout=padded", "--reward-function", "length_penalty=0.123456789:5",
-        "--reward-function", "exact_answer=1:600", "--set", "rewards.weight=2.0",
+        "--further-reward-model", "other = b=0.5", "--further-reward-model-batch", "other = b", "layout=padded",
+        "--reward-function", "length_penalty=0.123456789:5",
+        "--reward-function", "exact_answer=1:600", "--set", "rewards.weight=2.0", "batch.max_prompt_tokens=2048",
         verbosity=0,
     )  # fmt: skip
     assert same(run, Run.objects.latest("pk"))
@@ -93,11 +104,11 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
             "prompt_set": prompt_set.pk,
             "further_reward_models": [other.pk],
             "further_weights": [0.5],
-            "further_batches": [batch],
+            "further_batches": [{"layout": "padded"}],
             "reward_functions": [EXACT_ANSWER, LENGTH_PENALTY],
             "function_weights": [1.0, 0.123456789],
             "function_time_limits": [600, 5],
-            "settings": {"rewards.weight": 2.0},
+            "settings": {"rewards.weight": 2.0, "batch.max_prompt_tokens": 2048},
         },
         content_type="application/json",
     )
@@ -106,7 +117,7 @@ def test_form_command_and_api_ask_the_same(client, policy, model, other, project
     # Made again from the run, the form shows the same.
     again = shown(client, f"{address}?run={run.pk}")
     assert again["further_weights"] == "0.5" and list(again["further_reward_models"]) == [other.pk]
-    assert again["further_batches"] == "max_prompt_tokens=48 layout=padded"
+    assert again["further_batches"] == "layout=padded"
     assert again["function_weights"] == "0.123456789 1" and again["function_time_limits"] == "5 600"
     assert again["reward_functions"] == [LENGTH_PENALTY, EXACT_ANSWER] and again["rewards.weight"] == "2.0"
 
@@ -167,6 +178,49 @@ def test_batches_that_belong_to_no_model_are_refused():
         rewards_from_options(vars(parser.parse_args([*words, "kind", "layout=padded"])))
     with pytest.raises(ActionError, match="“safe”: say which of its values"):
         rewards_from_options(vars(parser.parse_args([*words, "safe"])))
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        ({"further_batches": "layout=padded"}, "There are 0 further reward models and lengths for 1"),
+        ({"criterion_batches": "layout=padded;"}, "There are 0 criteria and lengths for 2"),
+        ({"further_weights": "2"}, "There are 0 further reward models and 1 weights"),
+        ({"criterion_weights": "2"}, "There are 0 criteria and 1 weights"),
+        ({"function_weights": "2"}, "There are 0 reward functions and 1 weights"),
+        ({"function_time_limits": "2"}, "There are 0 reward functions and 1 time limits"),
+    ],
+)
+def test_what_is_said_of_models_that_nobody_chose_is_refused(sent, sentence):
+    form = RewardPartsFields(sent)
+    assert form.is_valid(), form.errors
+    with pytest.raises(ActionError, match=sentence):
+        form.reward_parts()
+
+
+@pytest.mark.parametrize("batches", [[None], [{"layout": "padded"}], [None, None, None]])
+def test_a_program_gives_a_batch_or_null_for_each_model(batches):
+    two = {"further_reward_models": [3, 8]}
+    with pytest.raises(
+        ApiValidationError, match=f"There are 2 further reward models and lengths for {len(batches)}"
+    ):
+        form_rewards(two | {"further_batches": batches})
+    with pytest.raises(ApiValidationError, match=f"There are 0 criteria and lengths for {len(batches)}"):
+        form_rewards(two | {"criterion_batches": batches})
+    assert form_rewards(two | {"further_batches": [None, None]})["further_batches"] == ""
+
+
+def test_a_batch_is_made_whole_from_that_of_the_first_reward_model():
+    rewards = {"models": [{"name": "a", "batch": {"layout": "padded"}}, {"name": "b"}]}
+    config = {"batch": {"max_prompt_tokens": 2048, "layout": "auto"}, "rewards": rewards}
+    whole = with_whole_batches(config)["rewards"]["models"]
+    assert whole == [{"name": "a", "batch": {"max_prompt_tokens": 2048, "layout": "padded"}}, {"name": "b"}]
+    of_its_own = config | {"reward_model_batch": {"max_response_tokens": 9}}
+    whole = with_whole_batches(of_its_own)["rewards"]["models"]
+    assert whole[0]["batch"] == {"max_response_tokens": 9, "layout": "padded"}
+    assert own_values(whole[0], of_its_own) == {"layout": "padded"}
+    for odd in ({}, {"rewards": None}, {"rewards": {"models": [7, {"batch": 7}]}}):
+        assert with_whole_batches(odd) == odd  # refused by the options' own check
 
 
 def test_programs_name_batches_in_their_own_order():

@@ -65,7 +65,8 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     sent = asked | {
         "further_reward_models": [safety.pk, other.pk],
         "further_weights": "2, -0.5",  # newest first, as the list is
-        "further_batches": "; max_response_tokens=77",
+        "further_batches": "; layout=padded",
+        "policy.reward_model_batch.max_prompt_tokens": "2048",
         "reward_functions": [LENGTH_PENALTY],
         "function_weights": "0.25",
         "function_time_limits": "7.5",
@@ -83,7 +84,10 @@ def test_form_command_and_api_ask_for_the_same_rewards(
         ("Safety, round 1", -0.5),
     ]
     first, last = rewards["models"]
-    assert first["batch"] is None and last["batch"]["max_response_tokens"] == 77
+    # Of what is not named, the round's own reward model's.
+    own = by_form.plan["policy"]["reward_model_batch"]
+    assert own["max_prompt_tokens"] == 2048 and own["layout"] == "auto"
+    assert first["batch"] is None and last["batch"] == own | {"layout": "padded"}
     assert rewards["functions"] == [{"function": LENGTH_PENALTY, "weight": 0.25, "time_limit_seconds": 7.5}]
     # Whitening a step takes the place of the running moments.
     assert by_form.plan["policy"]["reward"]["normalize"] is False
@@ -94,9 +98,10 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     by_form.delete()
     call_command(
         "start_round", "kitchen", "--further-reward-model", "other=2", "--further-reward-model", "Safety, round 1=-0.5",
-        "--further-reward-model-batch", "Safety, round 1", "max_response_tokens=77",
+        "--further-reward-model-batch", "Safety, round 1", "layout=padded",
         "--reward-function", "length_penalty=0.25:7.5", "--set", "policy.rewards.weight=1.5",
         "policy.rewards.normalize_models=true", "policy.rewards.whiten=true", "policy.reward.normalize=false",
+        "policy.reward_model_batch.max_prompt_tokens=2048",
         stdout=StringIO(),
     )  # fmt: skip
     by_command = Round.objects.latest("pk")
@@ -112,7 +117,8 @@ def test_form_command_and_api_ask_for_the_same_rewards(
             "prompt_set": prompt_set.pk,
             "further_reward_models": [safety.pk, other.pk],
             "further_weights": [-0.5, 2],  # in the order given
-            "further_batches": [{"max_response_tokens": 77}, None],
+            "further_batches": [{"layout": "padded"}, None],
+            "policy_options": {"reward_model_batch.max_prompt_tokens": 2048},
             "reward_functions": [LENGTH_PENALTY],
             "function_weights": [0.25],
             "function_time_limits": [7.5],

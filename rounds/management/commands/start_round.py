@@ -20,7 +20,7 @@ from rounds.actions import start_round
 from rounds.errors import RoundRefused
 from rounds.head_to_head import held_out_shortage
 from rounds.lengths import fit_plan
-from rounds.plan_changes import chosen_rewards, override_plan, with_steps
+from rounds.plan_changes import chosen_rewards, override_plan, with_further_batches, with_steps
 from rounds.plans import (
     HUMAN_REFERENCE,
     LAST,
@@ -196,6 +196,7 @@ class Command(ProjectCommand):
             max_response_tokens=options["max_response_tokens"],
         )
         plan = with_assignments(plan, options["set"])
+        plan = with_further_batches(plan, rewards_from_options(options))
         # After --set: PPO with options of its own is, but for these, as the plan has it.
         chosen = chosen_rewards(rewards_from_options(options), options["set"])
         steps = [step_from_words(words, policy=plan.policy, chosen=chosen) for words in options["step"]]

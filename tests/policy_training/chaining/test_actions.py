@@ -1,16 +1,24 @@
 """What becomes of a training that waits: its start fails or is made; it is refused, cancelled, tried again."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import call_command
 from django.db import transaction
 from django.urls import reverse
+from django.utils.timezone import now as timezone_now
+from django.utils.translation import override
 
+from annotation.models import PromptSet
+from learning.interface.options import UserError
 from policy_training.chaining.actions import (
+    ACTIONS,
     cancel_chained,
     queue_due_trainings,
     queue_training,
     retry_chained,
 )
+from policy_training.chaining.arguments import _LISTS, _ROWS, _WORDS
 from policy_training.models import ChainedTraining
 from policy_training.registry import PolicyNameTaken
 from rounds.worker_tasks import periodic_tasks, tell_of_refusal
@@ -36,6 +44,10 @@ def test_a_start_that_fails_leaves_it_waiting_until_it_was_retried(first, ask_pp
 
     assert queue_due_trainings() == 0 and (seen().state, seen().moves) == ("waiting", False)
     assert seen().situation == f"Run {first.pk} failed: retry that one, or cancel this one."
+    Run.objects.filter(pk=first.pk).update(state="paused", finished_at=None)
+    said = f"Run {first.pk} is paused: have that one go on or end it, or cancel this one."
+    assert (seen().moves, seen().situation) == (False, said)
+    Run.objects.filter(pk=first.pk).update(state="failed", finished_at=first.created_at)
     retry_run(actor=max_, run=first)
     assert seen().moves and seen().situation.startswith(f"Waits for run {first.pk}: ")
     cancel_run(actor=max_, run=first)
@@ -103,29 +115,64 @@ def test_what_cannot_be_queued_is_refused_with_its_sentence_and_an_event_and_tri
 def test_a_row_that_was_removed_and_a_fault_of_the_program_are_sentences(
     kitchen, first, ask_ppo, monkeypatch
 ):
-    removed, faulty = ask_ppo(first), ask_ppo(first, "third")
+    removed, faulty, older = ask_ppo(first), ask_ppo(first, "third"), ask_ppo(first, "fourth")
+    kept = removed.arguments["prompt_set"]
+    assert kept == {"id": kitchen.prompt_sets.get(name="asked").pk, "name": "asked"}
     ChainedTraining.objects.filter(pk=removed.pk).update(
-        arguments=removed.arguments | {"prompt_set": 999_999}
+        arguments=removed.arguments | {"prompt_set": kept | {"id": 999_999}}
     )
+    # As trainings were stored that kept no names.
+    as_before = {"prompt_set": 999_999, "reward_model": older.arguments["reward_model"]["id"]}
+    ChainedTraining.objects.filter(pk=older.pk).update(arguments=older.arguments | as_before)
     ChainedTraining.objects.filter(pk=faulty.pk).update(arguments=faulty.arguments | {"of_another": 1})
     make_policy(first)
-    assert queue_due_trainings() == 2
+    assert queue_due_trainings() == 3
     removed.refresh_from_db()
+    older.refresh_from_db()
     faulty.refresh_from_db()
-    assert removed.error == (
-        "The prompt set 999999 that it was asked with was removed: ask for the training anew."
-    )
+    sentence = "The prompt set %s that it was asked with was removed: ask for the training anew."
+    assert removed.error == sentence % "“asked”" and older.error == sentence % 999_999
+    with override("de"):
+        assert str(_WORDS[PromptSet]) == "Prompt-Sammlung"
+    assert set(_WORDS) == {*_ROWS.values(), *_LISTS.values()}
     assert "fault of the program" in faulty.error and "of_another" in faulty.error
     assert not Run.objects.filter(kind="policy.ppo").exists()
 
 
-def test_it_acts_for_who_asked_only_while_they_manage(kitchen, first, ask_ppo, max_):
+@pytest.mark.parametrize(
+    ("error", "stored"),
+    [
+        (UserError("The file\x00 is gone."), "The file� is gone."),
+        (UserError(""), "This is a fault of the program (UserError: ); the worker's log tells more."),
+    ],
+)
+def test_a_refusal_can_be_stored_whatever_it_says(first, ask_ppo, monkeypatch, error, stored):
+    training = ask_ppo(first)
+    make_policy(first)
+
+    def refuse(*args, **arguments):
+        raise error
+
+    monkeypatch.setitem(ACTIONS, training.recipe, refuse)
+    assert queue_due_trainings() == 1
+    training.refresh_from_db()
+    assert (training.state, training.error) == ("refused", stored)
+
+
+def test_it_acts_for_who_asked_only_while_they_manage_and_for_who_tries_it_again(
+    kitchen, first, ask_ppo, max_, ruth
+):
     training = ask_ppo(first)
     make_policy(first)
     kitchen.memberships.filter(user=max_).update(role="reviewer")
     assert queue_due_trainings() == 1
     training.refresh_from_db()
     assert training.error.startswith("max, who asked for this training, is not a manager")
+    kitchen.memberships.filter(user=ruth).update(role="manager")
+    retry_chained(actor=ruth, training=training)
+    assert queue_due_trainings() == 1
+    training.refresh_from_db()
+    assert (training.state, training.requested_by, training.run.requested_by) == ("queued", ruth, ruth)
 
 
 def test_a_name_that_was_taken_meanwhile_gets_a_number(first, ask_ppo, max_, kitchen):
@@ -143,7 +190,7 @@ def test_another_projects_run_is_none(first, ask_ppo, max_):
         ask_ppo(theirs)
 
 
-def test_the_command_lists_cancels_and_tries_again(first, ask_ppo, capsys):
+def test_the_command_lists_cancels_and_tries_again(first, ask_ppo, capsys, monkeypatch):
     training = ask_ppo(first)
 
     def said(*options):
@@ -152,8 +199,13 @@ def test_the_command_lists_cancels_and_tries_again(first, ask_ppo, capsys):
 
     line = f"{training.pk}: PPO: first to second (waiting). Waits for run {first.pk}: Fine-tune first"
     assert said().strip() == line
-    assert said("--cancel", str(training.pk)).strip() == "No training waits for another."
+    cancelled = f"{training.pk}: PPO: first to second (cancelled). Cancelled"
+    assert said("--cancel", str(training.pk)).strip() == cancelled
     assert said("--retry", str(training.pk)).strip() == line
+    said("--cancel", str(training.pk))
+    with monkeypatch.context() as patch:
+        patch.setattr("policy_training.models.timezone.now", lambda: timezone_now() + timedelta(days=7))
+        assert said().strip() == "No training waits for another."
     assert "no chained training 99" in refused("chained_trainings", "kitchen", "--cancel", "99")
 
 
@@ -165,7 +217,9 @@ def test_the_buttons_and_operations_of_one_that_waits(client, first, ask_ppo, ma
     client.post(address)
     training.refresh_from_db()
     assert training.state == "cancelled"
-    client.post(reverse("policies:retry_chained", args=["kitchen", training.pk]))
+    retry = reverse("policies:retry_chained", args=["kitchen", training.pk])
+    assert retry in client.get(reverse("runs:list", args=["kitchen"])).content.decode()
+    client.post(retry)
     api = f"/api/v1/projects/kitchen/policy-trainings/chained/{training.pk}"
     assert client.get(api).json()["state"] == "waiting"
     assert client.post(f"{api}/cancel").json()["state"] == "cancelled"

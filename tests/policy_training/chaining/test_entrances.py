@@ -61,7 +61,12 @@ def test_by_page_command_and_api_it_waits_and_then_is_what_the_command_asks_of_t
 
     assert queue_due_trainings() == 0
     policy = make_policy(first)
+    live = reverse("runs:live", args=["kitchen", first.pk])
+    if recipe == Recipe.SFT:  # it is to be queued yet: the page of the run that is done looks on
+        assert 'hx-trigger="every 2s"' in client.get(live).content.decode()
     assert queue_due_trainings() == 1
+    if recipe == Recipe.SFT:
+        assert "hx-trigger" not in client.get(live).content.decode()
     training.refresh_from_db()
     assert training.state == "queued" and training.run.title == training.title
     assert training.run.parameters["parent"] == policy.pk
@@ -146,7 +151,16 @@ def test_only_a_run_that_will_make_a_policy_is_waited_for(client, kitchen, first
     assert f'value="run-{first.pk}" selected' in client.get(address).content.decode()
     Run.objects.filter(pk=first.pk).update(state="failed", error="Full.", finished_at=first.created_at)
     assert "retry it first" in refused(*command_of(Recipe.PPO, "x", "--after-run", str(first.pk)))
-    make_policy(first)
+    # The address of a link that somebody follows after the run has ended.
+    scratch = f"{reverse('policies:fine_tune', args=['kitchen'])}?start=run-{first.pk}"
+    form = client.get(scratch).context["form"]
+    ended = f"Run {first.pk} (Fine-tune first) has ended without a policy: retry it first."
+    assert form.errors == {"start": [ended]} and form["start"].value() is None
+    assert ended in client.get(scratch).content.decode()
+    policy = make_policy(first)
+    form = client.get(scratch).context["form"]
+    assert form["start"].value() == policy.pk and not form.errors
+    assert f'value="{policy.pk}" selected' in client.get(scratch).content.decode()
     said = refused(*command_of(Recipe.PPO, "x", "--after-run", str(first.pk)))
     assert said == f"Run {first.pk} is done: start from its policy “first” itself."
     answer = ask_by_page(client, kitchen, Recipe.PPO, "x", f"run-{first.pk}")
