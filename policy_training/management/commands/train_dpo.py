@@ -51,6 +51,10 @@ class Command(ProjectCommand):
             processes=asked_processes(options),
             **asked_judgments(project, options),
         )
-        if note := excluded_note(started.parameters if isinstance(started, Run) else started.arguments):
+        if isinstance(started, Run):
+            dataset = started.parameters["dataset"]
+        else:
+            dataset = started.arguments["dataset"]["id"]
+        if note := excluded_note({"dataset": dataset}):
             self.stdout.write(note)
         self.stdout.write(what_was_started(started))
