@@ -51,10 +51,9 @@ class Command(ProjectCommand):
             processes=asked_processes(options),
             **asked_judgments(project, options),
         )
-        if isinstance(started, Run):
-            dataset = started.parameters["dataset"]
-        else:
-            dataset = started.arguments["dataset"]["id"]
+        dataset = (
+            started.parameters["dataset"] if isinstance(started, Run) else started.arguments["dataset"]["id"]
+        )
         if note := excluded_note({"dataset": dataset}):
             self.stdout.write(note)
         self.stdout.write(what_was_started(started))
