@@ -22,6 +22,17 @@ OF_JUDGE = {
     "price_prompt": 1.5,
     "price_reply": 2.5,
 }
+SERVED = {"sampling.server.name": "vllm"}
+OF_SERVED = {
+    "protocol": "chat",
+    "returns_token_ids": True,
+    "returns_logprobs": True,
+    "stop": ["END"],
+    "samples_per_request": 3,
+    "concurrent_requests": 3,
+    "attempts": 9,
+    "timeout_seconds": 7.0,
+}
 # The end of a path -> the value, and what must be given with it (by the path's own section, or by whole paths).
 NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "lora.alpha": (8.0, {"lora.rank": 4}),
@@ -84,6 +95,7 @@ NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "rewards.normalize_models": (True, {"rewards.combination": "weighted_sum"}),
     "rewards.normalization_prompts": (32, {"rewards.normalize_models": True}),
     "rewards.whiten": (True, {"reward.normalize": False}),
+    **{f"sampling.server.{name}": (value, SERVED) for name, value in OF_SERVED.items()},
     **{f"rewards.judge.{name}": (value, JUDGE) for name, value in OF_JUDGE.items()},
 }
 
