@@ -33,6 +33,7 @@ from workspace.errors import ActionError
 from workspace.web_server import default_workers
 
 POLL_SECONDS = 0.5
+MAX_START_SECONDS = 300
 # Judgments per poll while somebody may be looking: slow enough to see the bar move. With --exit nobody does.
 JUDGMENTS_PER_POLL = 40
 JUDGMENTS_PER_POLL_UNWATCHED = 250
@@ -99,10 +100,11 @@ class Command(BaseCommand):
 
     def announce_site(self, demo: DemoProject, port: int) -> None:
         address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 30
+        # A process that ends is told at once; one that starts on a busy machine takes minutes.
+        deadline = time.monotonic() + MAX_START_SECONDS
         while time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(f"{address}/healthz", timeout=1).close()
+                urllib.request.urlopen(f"{address}/healthz", timeout=30).close()
                 break
             except (urllib.error.URLError, OSError):
                 self.sleep_and_check_processes()
