@@ -229,7 +229,9 @@ def _all() -> list[Configuration]:
 
 
 def _direct() -> list[Configuration]:
-    """On the labels of the reward model, as often as it saw them; best-of-n samples as many answers as the others."""
+    """On the labels of the reward model, as often as it saw them; best-of-n learns from as many sampled answers as the
+    others.
+    """
     train_prompts = len(world.questions()) - world.HELD_OUT_PROMPTS
     return [
         Configuration(
@@ -266,20 +268,27 @@ def _direct() -> list[Configuration]:
 def _critic_free() -> list[Configuration]:
     one = {"rollout.prompts_per_step": RESPONSES, "rollout.samples_per_prompt": 1}
     four = {"rollout.prompts_per_step": RESPONSES // 4, "rollout.samples_per_prompt": 4}
-    update = {"algorithm.responses_per_minibatch": 32, "reward.kl_coefficient": 0.05}
+    held = {"reward.kl_coefficient": 0.05}  # all alike but GRPO, whose KL stands in the loss
+    # As many updates a step as the preset makes; without a ratio a further one would not be of the policy that sampled.
     return [
-        Configuration("REINFORCE", "reinforce", one | update, recipe="policy_gradient"),
+        Configuration("REINFORCE", "reinforce", one | FULL_STEP | held, recipe="policy_gradient"),
         Configuration(
             "REINFORCE, raw return",
             "reinforce",
-            one | update | {"algorithm.baseline": "none"},
+            one | FULL_STEP | held | {"algorithm.baseline": "none"},
             recipe="policy_gradient",
         ),
-        Configuration("RLOO", "rloo", four | update, recipe="policy_gradient"),
         Configuration(
-            "GRPO",
+            "RLOO",
+            "rloo",
+            four | held | {"algorithm.responses_per_minibatch": RESPONSES // 2},
+            recipe="policy_gradient",
+        ),
+        Configuration("GRPO", "grpo", four | FULL_STEP, recipe="policy_gradient"),
+        Configuration(
+            "GRPO, 4 updates a step",
             "grpo",
-            four | {"algorithm.responses_per_minibatch": 32},
+            four | {"algorithm.responses_per_minibatch": RESPONSES // 4},
             recipe="policy_gradient",
         ),
     ]

@@ -129,6 +129,7 @@ def execute(configuration: Configuration, seed: int, folder: Path) -> dict[str, 
             "seconds": end["seconds"],
             "accuracy": accuracy,
             "kl_penalty": False,
+            "sampled": _sampled(configuration, options, materials),
             "steps": kept,
             "end": {
                 **{name: end[name] for name in ("proxy", "gold", "proxy_quantiles", "kl")},
@@ -140,6 +141,13 @@ def execute(configuration: Configuration, seed: int, folder: Path) -> dict[str, 
         }
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _sampled(configuration: Configuration, options: Any, materials: Materials) -> int:
+    """Answers: of best-of-n the candidates of the questions it learns from."""
+    if configuration.recipe != "best_of_n":
+        return 0
+    return options.candidates.samples_per_prompt * sum(row["split"] == "train" for row in materials.prompts())
 
 
 def _inputs(configuration: Configuration, materials: Materials, seed: int) -> Mapping[str, Any]:

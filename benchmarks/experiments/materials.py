@@ -107,12 +107,12 @@ class Materials:
         if not (self.folder / "tokenizer").exists():
             world.save_tokenizer(self.folder / "tokenizer")
         tokenizer = TokenizerOptions(path=str(self.folder / "tokenizer"))
+        asked = world.questions()[world.HELD_OUT_PROMPTS :]  # no training sees the others
         scratch = ModelOptions(source=ModelSource(from_scratch=ARCHITECTURE))
         rate = OptimizerOptions(learning_rate=4e-3, warmup_steps=20)
         if not self._is_there("pretrained"):
             # Questions and answers are among it as plain text, without roles and ends: it knows words, not answering.
             rng = random.Random("pretraining")
-            asked = world.questions()[world.HELD_OUT_PROMPTS :]
             talk = [
                 {"text": f"{text} {world.write_answer(food, flavour, rng)}", "split": "train"}
                 for text, food, flavour in (rng.choice(asked) for _ in range(1000))
@@ -130,7 +130,7 @@ class Materials:
             rng = random.Random("demonstrations")
             demonstrations = []
             for place in range(4000):
-                text, food, flavour = rng.choice(world.questions())
+                text, food, flavour = rng.choice(asked)
                 demonstrations.append(
                     {
                         "prompt_id": f"d{place}",

@@ -80,8 +80,10 @@ The world is the demonstration's in shorthand (`benchmarks/experiments/world.py`
 out; a Llama of 2 layers and width 48, fine-tuned on 4,000 written answers; a proxy reward model from 1,000 labels
 of a judge who agrees with gold on 82 % of the pairs; 40 steps of 128 answers by the product's own recipes. A seed
 decides labels, reward model and noise. *Gold* is the judge without noise: 1.75 points for the fine-tuned policy, at
-most 4.75. Learning rates are ours (1e-3, the critic's 3.3 times that); all else is as the presets have it. Nothing
-was tuned after a result.
+most 4.75. No
+training sees the held-out questions. Learning rates are ours (1e-3, the critic's 3.3 times that), and so are the
+sizes of a step and a KL penalty of 0.05 for REINFORCE, RLOO and A2C; all else is as the presets have it. Nothing was
+tuned after a result.
 
 Columns: *gold* on held-out questions at the end, with the 95 % interval of the mean over seeds (bootstrap); *best
 gold* of a step on the way, on training questions; *KL* to the fine-tuned policy in nats an answer; *text* is the

@@ -112,6 +112,7 @@ def execute(configuration: Configuration, seed: int, folder: Path) -> dict[str, 
         row |= {
             "accuracy": accuracy,
             "kl_penalty": has_kl_penalty(options),
+            "sampled": sum(line["responses"] for line in metrics),
             "steps": _curve(metrics, kept[:-1]),
             "end": summary(kept[-1].answers)
             | {

@@ -68,7 +68,7 @@ class RewardFunctionPart:
 class RewardSourcesOptions:
     """How several reward models become one score. With one model and no function it is that model's score."""
 
-    # weighted_sum: each score times its weight. safety_gate (Llama 2, 3.2.2): the first model scores helpfulness, the
+    # weighted_sum: each score times its weight. safety_gate (Llama 2, 3.2.3): the first model scores helpfulness, the
     # one further model safety; where safety is below the threshold, or the prompt has the tag, its score counts, else
     # helpfulness. ensemble: the mean of the models' scores minus spread_coefficient times their standard deviation.
     combination: Literal["weighted_sum", "safety_gate", "ensemble"] = "weighted_sum"
@@ -79,7 +79,7 @@ class RewardSourcesOptions:
     # training (in an evaluation: of the reference's answers), so that the weights compare like with like.
     normalize_models: bool = False
     normalization_prompts: int = 64  # so many prompts are answered for it, once
-    safety_threshold: float = 0.15  # a probability, 1 / (1 + exp(-score)); Llama 2, 3.2.2
+    safety_threshold: float = 0.15  # a probability, 1 / (1 + exp(-score)); Llama 2, 3.2.3
     risky_tag: str = (
         ""  # prompts with this tag are scored by the safety model; empty: the threshold alone decides
     )

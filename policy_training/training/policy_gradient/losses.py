@@ -21,7 +21,7 @@ def response_advantages(
 
     The samples of a prompt stand together. return: G_i, or with the baseline batch_mean G_i - mean(G) (the sample is
     in the mean, which makes the gradient 1 - 1/N times as long and turns it nowhere). leave_one_out: G_i minus the
-    mean of the prompt's other samples (Ahmadian et al. 2024, "Back to Basics", section 3.2). group_standardized: G_i
+    mean of the prompt's other samples (Ahmadian et al. 2024, "Back to Basics", 2.3). group_standardized: G_i
     minus the prompt's mean, divided by its population standard deviation (Shao et al. 2024, DeepSeekMath, 4.1.2); 0
     where all are equal. reward_to_go is made of tokens: see `rewards_to_go`.
     """
@@ -33,8 +33,9 @@ def response_advantages(
         case "group_standardized":
             centred_PK = groups_PK - groups_PK.mean(1, keepdim=True)
             spread_P1 = centred_PK.square().mean(1, keepdim=True).sqrt()
-            # Rounding alone must not become a difference: relative to the size of what was subtracted.
-            is_constant_P1 = spread_P1 <= 1e-9 * groups_PK.abs().amax(1, keepdim=True).clamp(min=1.0)
+            # Rounding alone must not become a difference: scores are made in float32.
+            rounding_P1 = 4 * torch.finfo(torch.float32).eps * groups_PK.abs().amax(1, keepdim=True)
+            is_constant_P1 = spread_P1 <= rounding_P1
             scaled_PK = centred_PK / torch.where(is_constant_P1, torch.ones_like(spread_P1), spread_P1)
             return torch.where(is_constant_P1, torch.zeros_like(scaled_PK), scaled_PK).view(-1)
         case _:

@@ -75,26 +75,27 @@ REINFORCE = PolicyGradientPreset(
 
 RLOO = PolicyGradientPreset(
     name="rloo",
-    source="RLOO (Ahmadian et al. 2024, Back to Basics, arXiv 2402.14740), section 3",
+    source="RLOO (Ahmadian et al. 2024, Back to Basics, arXiv 2402.14740), 2.3 and 3; C for TL;DR",
     policy_optimizer=OptimizerOptions(
-        learning_rate=1e-6,  # ours
-        schedule="constant",  # ours
+        learning_rate=1e-6,  # C
+        schedule="constant",  # C
+        warmup_ratio=0.03,  # C: of the steps, linear
     ),
     rollout=RolloutOptions(
-        steps=600,  # ours
-        prompts_per_step=128,  # ours
+        steps=600,  # C
+        prompts_per_step=128,  # C: 512 responses a step
         samples_per_prompt=4,  # section 5: k = 2 and 4
     ),
     reward=RewardOptions(
-        normalize=False,  # section 3
-        clip_range=None,  # section 3
-        kl_coefficient=0.05,  # ours
+        normalize=False,  # 2.1: the score less the KL alone
+        clip_range=None,  # 2.1
+        kl_coefficient=0.03,  # C; 0.10 for Anthropic HH
     ),
     algorithm=PolicyGradientOptions(
-        advantage="leave_one_out",  # section 3
-        objective="log_probability",  # section 3
-        averaging="responses",  # section 3: the whole response is one action
-        responses_per_minibatch=512,  # ours: one update a step
+        advantage="leave_one_out",  # 2.3
+        objective="log_probability",  # 2.3; 3.2: no ratio, no clip
+        averaging="responses",  # 3.3: the whole response is one action
+        responses_per_minibatch=256,  # C: two updates a step
     ),
     evaluation=EvaluationOptions(evaluate_every_steps=60),  # ours: every tenth of the steps
 )
@@ -123,6 +124,10 @@ GRPO = PolicyGradientPreset(
         averaging="tokens_of_each",  # equation 3
         kl_loss_coefficient=0.04,  # 4.2
         responses_per_minibatch=1024,  # 4.2: one update a step
+    ),
+    batch=BatchOptions(
+        max_prompt_tokens=512,  # ours
+        max_response_tokens=1024,  # 4.2
     ),
     evaluation=EvaluationOptions(evaluate_every_steps=100),  # ours: every tenth of the steps
 )

@@ -189,10 +189,20 @@ PPO_STIENNON = PPOPreset(
     source="Learning to summarize from human feedback (Stiennon et al. 2020), B.1",
     policy_optimizer=OptimizerOptions(
         learning_rate=1.5e-5,  # B.1 for 1.3B parameters; 7e-6 for 6.7B
-        schedule="linear",  # ours
+        schedule="linear",  # B.1
         min_lr_ratio=0.0,  # ours
+        beta1=0.9,  # ours
+        beta2=0.95,  # ours
+        max_grad_norm=1.0,  # ours
     ),
-    critic_optimizer=OptimizerOptions(learning_rate=1.5e-5, schedule="linear", min_lr_ratio=0.0),
+    critic_optimizer=OptimizerOptions(
+        learning_rate=1.5e-5,  # B.1
+        schedule="linear",  # B.1
+        min_lr_ratio=0.0,  # ours
+        beta1=0.9,  # ours
+        beta2=0.95,  # ours
+        max_grad_norm=1.0,  # ours
+    ),
     rollout=RolloutOptions(
         steps=1954,  # B.1: one million episodes
         prompts_per_step=512,  # B.1 for 1.3B; 256 for 6.7B
@@ -202,6 +212,8 @@ PPO_STIENNON = PPOPreset(
     algorithm=AlgorithmOptions(
         responses_per_minibatch=512,  # ours
         ppo_epochs=4,  # B.1
+        clip_range=0.2,  # ours, as in the code it grew from
+        clip_range_value=0.2,  # ours, as there
         gamma=1.0,  # B.1
         gae_lambda=0.95,  # B.1
         whiten_advantages=True,  # ours, as in the code it grew from (Ziegler et al. 2019)
@@ -222,10 +234,17 @@ PPO_N_PLUS = PPOPreset(
         beta1=0.9,  # Adam as PyTorch has it
         beta2=0.999,
         epsilon=1e-5,
+        max_grad_norm=0.0,  # the authors' code clips none
     ),
     # Its value weight of 0.1 belongs to one loss for two networks; a critic with its own Adam does not feel a factor.
     critic_optimizer=OptimizerOptions(
-        learning_rate=3e-6, schedule="linear", min_lr_ratio=0.0, beta1=0.9, beta2=0.999, epsilon=1e-5
+        learning_rate=3e-6,
+        schedule="linear",
+        min_lr_ratio=0.0,
+        beta1=0.9,
+        beta2=0.999,
+        epsilon=1e-5,
+        max_grad_norm=0.0,
     ),
     rollout=RolloutOptions(
         steps=1954,  # one million episodes

@@ -57,7 +57,7 @@ def safety_gate(
 ) -> Tensor:
     """The safety score where the prompt is risky or the score is below `safety_logit`, else the helpfulness: (N,).
 
-    Llama 2, 3.2.2: R_c = R_s if is_safety(p) or R_s < 0.15, else R_h, for R = sigmoid(score). The policy's reward is
+    Llama 2, 3.2.3: R_c = R_s if is_safety(p) or R_s < 0.15, else R_h, for R = sigmoid(score). The policy's reward is
     logit(R_c), which is the chosen score itself; so all here are logits, the threshold too.
     """
     return torch.where(is_risky_N | (safety_N < safety_logit), safety_N, helpfulness_N)

@@ -106,13 +106,24 @@ def test_over_all_pairs_of_samples_the_mean_gradient_is_that_of_the_expected_rew
 
 def test_group_advantages_are_those_of_the_paper_and_equal_rewards_teach_nothing():
     """DeepSeekMath, 4.1.2: A_i = (r_i - mean(r)) / std(r), in each group."""
-    rewards = np.array([[1.0, 2.0, 4.0], [0.3, 0.3, 0.3], [-1e6, -1e6 + 1, -1e6 + 2]])
+    almost = float(
+        np.nextafter(np.float32(2.3456789), np.float32(3))
+    )  # the next float32: rounding, no difference
+    rewards = np.array(
+        [
+            [1.0, 2.0, 4.0],
+            [0.3, 0.3, 0.3],
+            [-1e6, -1e6 + 1, -1e6 + 2],
+            [2.3456789, 2.3456789, almost],
+            [1e-6, 2e-6, 4e-6],
+        ]
+    )
     options = PolicyGradientOptions(advantage="group_standardized")
-    found = response_advantages(torch.tensor(rewards.ravel()), options, samples_per_prompt=3).view(3, 3)
-    for row in (0, 2):
+    found = response_advantages(torch.tensor(rewards.ravel()), options, samples_per_prompt=3).view(5, 3)
+    for row in (0, 2, 4):
         expected = (rewards[row] - rewards[row].mean()) / rewards[row].std()
         assert found[row].numpy() == pytest.approx(expected, abs=1e-9)
-    assert found[1].tolist() == [0.0, 0.0, 0.0]
+    assert found[1].tolist() == found[3].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_the_grpo_loss_is_equation_3_with_the_kl_of_equation_4():

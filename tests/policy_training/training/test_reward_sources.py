@@ -84,7 +84,7 @@ def test_a_weighted_sum_by_hand():
 
 
 def test_llama_2_gate_by_hand_with_probabilities():
-    """R_c of Llama 2, 3.2.2 in probabilities, and logit(R_c) of 3.2.3 for the policy, row by row."""
+    """Llama 2, 3.2.3: R_c in probabilities, and logit(R_c) for the policy, row by row."""
     helpful, safe = [2.0, 1.0, -3.0, 0.4], [1.5, -2.0, 3.0, -1.7]
     risky = [False, False, True, False]
     expected = []
