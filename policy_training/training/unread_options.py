@@ -1,5 +1,7 @@
 """Which options of the policy's recipes nothing reads beside others (learning/interface/unread_options.py)."""
 
+from dataclasses import fields
+
 from learning.interface.unread_options import (
     NOTHING_IS_TRAINED,
     TOKENIZER_RULES,
@@ -8,6 +10,7 @@ from learning.interface.unread_options import (
     optimizer_rules,
     option_at,
 )
+from policy_training.training.alarms.config import AlarmOptions
 from rewardmodel.training.unread_options import COMPARISON_DATA_RULES, pair_weight_rule
 
 
@@ -65,18 +68,7 @@ REWARD_SOURCE_RULES = (
 
 ALARM_RULES = (
     ReadOnlyIf(
-        paths=tuple(
-            f"alarms.{name}"
-            for name in (
-                "window",
-                "length_rise",
-                "perplexity_fall",
-                "kl_limit",
-                "score_limit",
-                "spread_rise",
-                "supporting_answers",
-            )  # fmt: skip
-        ),
+        paths=tuple(f"alarms.{entry.name}" for entry in fields(AlarmOptions) if entry.name != "action"),
         holds=lambda config: option_at(config, "alarms.action") != "off",
         otherwise="alarms.action is 'off'",
     ),
@@ -115,6 +107,32 @@ ROLLOUT_RULES = (
         paths=("rollout.steps",),
         holds=lambda config: option_at(config, "rollout.passes") is None,
         otherwise="rollout.passes says how many steps there are",
+    ),
+    ReadOnlyIf(
+        # Not the others of a server: rollouts take one value of them alone, which the section checks.
+        paths=tuple(
+            f"rollout.server.{name}"
+            for name in (
+                "model",
+                "samples_per_request",
+                "concurrent_requests",
+                "attempts",
+                "timeout_seconds",
+                "weights",
+                "logprobs_at_temperature",
+            )
+        ),
+        holds=lambda config: bool(option_at(config, "rollout.server.name")),
+        otherwise="no server is named (rollout.server.name), and this program samples by itself",
+    ),
+    ReadOnlyIf(
+        paths=("alarms.sampler_kl_limit",),
+        holds=lambda config: bool(
+            option_at(config, "rollout.server.name")
+            or option_at(config, "rollout.importance.weights") != "none"
+        ),
+        otherwise="no server samples (rollout.server.name) and rollout.importance.weights is 'none', so that the "
+        "responses are the policy's own",
     ),
 )
 

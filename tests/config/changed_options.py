@@ -33,6 +33,15 @@ OF_SERVED = {
     "attempts": 9,
     "timeout_seconds": 7.0,
 }
+ROLLED_OUT = {"rollout.server.name": "vllm", "rollout.importance.weights": "token"}
+OF_ROLLED_OUT = {
+    "samples_per_request": 3,
+    "concurrent_requests": 3,
+    "attempts": 9,
+    "timeout_seconds": 7.0,
+    "weights": "each_step",
+    "logprobs_at_temperature": True,
+}
 # The end of a path -> the value, and what must be given with it (by the path's own section, or by whole paths).
 NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "lora.alpha": (8.0, {"lora.rank": 4}),
@@ -44,10 +53,7 @@ NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "rollout.server.name": ("vllm", {"rollout.importance.weights": "token"}),
     "server.name": ("vllm", {}),
     "server.stop": (["END"], {}),
-    "rollout.server.model": (
-        "served",
-        {"rollout.server.name": "vllm", "rollout.importance.weights": "token"},
-    ),
+    "rollout.server.model": ("served", ROLLED_OUT),
     "server.model": ("served", {"server.name": "vllm"}),
     "reward.scale": (True, {"reward.normalize": False}),
     "reward.kl_controller": ("ziegler_paper", {"reward.kl_target": 6.0}),
@@ -96,6 +102,8 @@ NEEDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "rewards.normalization_prompts": (32, {"rewards.normalize_models": True}),
     "rewards.whiten": (True, {"reward.normalize": False}),
     **{f"sampling.server.{name}": (value, SERVED) for name, value in OF_SERVED.items()},
+    **{f"rollout.server.{name}": (value, ROLLED_OUT) for name, value in OF_ROLLED_OUT.items()},
+    "alarms.sampler_kl_limit": (0.5, {"rollout.importance.weights": "token"}),
     **{f"rewards.judge.{name}": (value, JUDGE) for name, value in OF_JUDGE.items()},
 }
 

@@ -93,6 +93,11 @@ CASES = [
     (ppo, "rewards.normalization_prompts=8", [], ["rewards.normalize_models=true"], "normalize_models is off"),
     (ppo, "rewards.judge.repeats=3", [], ["rewards.judge.server.name=gpu"], "there is no judge"),
     (ppo, "alarms.kl_limit=3", ["alarms.action=off"], ["alarms.action=pause"], "action is 'off'"),
+    (ppo, "alarms.sampler_kl_limit=3", ["alarms.action=off", "rollout.importance.weights=token"],
+     ["rollout.importance.weights=token"], "action is 'off'"),
+    (ppo, "alarms.sampler_kl_limit=3", [], ["rollout.importance.weights=token"], "the policy's own"),
+    (ppo, "rollout.server.attempts=2", [], ["rollout.server.name=gpu"], "no server is named"),
+    (policy_gradient, "rollout.server.attempts=2", [], ["rollout.server.name=gpu"], "no server is named"),
     (ppo, "alarms.spread_rise=3", [], ["rewards.combination=ensemble"], "have a spread"),
     (policy_gradient, "algorithm.ptx_texts_share=0.5", [], ["algorithm.ptx_coefficient=1"], "nothing is mixed"),
     (policy_gradient, "algorithm.baseline=none", ["algorithm.advantage=leave_one_out"], [], "of its own"),
@@ -187,7 +192,14 @@ def test_every_rule_stands_in_the_table():
     }
     # The same rules are made for each optimizer and model: the option's own name says which.
     named = {given.partition("=")[0].rpartition(".")[2] for _, given, *_ in [*CASES, *NEVER_READ]}
-    sections = {"critic_optimizer", "rewards.judge", "judge", "runtime", "sampling.server", "outside"}
+    sections = {
+        "critic_optimizer",
+        "rewards.judge",
+        "judge",
+        "runtime",
+        "sampling.server",
+        "outside",
+    }
     for rule in rules.values():
         assert named & {path.rpartition(".")[2] for path in rule.paths} or sections & set(rule.paths), rule
 
