@@ -9,7 +9,7 @@ from learning.interface.options import UserError, load_options, options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.models import Policy
 from policy_training.registry import require_unused_name
-from policy_training.run_kinds import ADOPT, PPO, TRAININGS
+from policy_training.run_kinds import ADOPT, PPO
 from policy_training.training.config import AdoptConfig
 from policy_training.training.ppo.config import CriticOptions
 from rewardmodel.models import RewardModel
@@ -17,6 +17,7 @@ from runs.actions import queue_run
 from runs.adopting.checkpoints import find_checkpoint
 from runs.errors import BadRunConfig
 from runs.models import Run
+from runs.run_kinds import POLICY_TRAININGS
 from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -35,7 +36,7 @@ class Start:
 
 def require_training(run: Run) -> None:
     """Raises ActionError for a run that makes no policy step by step, and so has no checkpoints of one."""
-    if run.kind not in {kind.name for kind in TRAININGS}:
+    if run.kind not in POLICY_TRAININGS:
         raise ActionError(
             gettext(
                 "This run trains no policy, so no checkpoint of it is one; choose a training of a policy."

@@ -6,14 +6,13 @@ from django.db.models import Q
 from django.utils.translation import gettext
 
 from policy_training.models import ChainedTraining, Policy
-from policy_training.run_kinds import ADOPT, IMPORT, MERGE, TRAININGS
 from runs.models import Run
+from runs.run_kinds import MAKE_POLICIES
 from runs.states import RunState
 from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.models import Project
 
-MAKE_POLICIES = tuple(kind.name for kind in (*TRAININGS, MERGE, ADOPT, IMPORT))
 Predecessor = Run | ChainedTraining
 
 

@@ -355,8 +355,6 @@ ADOPT = RunKind(
     ),
     options=AdoptConfig,
 )
-# Those that train a policy step by step; their checkpoints are of one.
-TRAININGS = (PRETRAIN, SFT, PPO, DPO, POLICY_GRADIENT, BEST_OF_N)
 KINDS = (
     SFT,
     PRETRAIN,

@@ -1,14 +1,15 @@
 """What `train_reward_model`, the form and the API ask for: the judgments, frozen now or earlier, and where to start."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow.compute as pc
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext
 
-from annotation.datasets.actions import freeze_dataset
+from annotation.datasets.actions import frozen_for_use
 from annotation.datasets.files import dataset_batches, dataset_manifest
 from annotation.datasets.quality_labels import newest_complete
 from annotation.datasets.supply import TRAINING_PURPOSES
@@ -71,7 +72,7 @@ def start_training(
         raise BadRunConfig(str(error)) from error
     require_unused_name(project, name)
     require_of_project(project, base)
-    dataset, criteria = training_dataset(
+    with training_dataset(
         actor=actor,
         project=project,
         dataset=dataset,
@@ -81,20 +82,20 @@ def start_training(
         consensus=consensus,
         consensus_labels=consensus_labels,
         annotator_weights=annotator_weights,
-    )
-    return train_reward_model(
-        actor=actor,
-        project=project,
-        criteria=criteria,
-        dataset=dataset,
-        base=base,
-        name=name,
-        config=config,
-        consensus=consensus,
-        ratings=rated,
-        annotator_weights=annotator_weights,
-        processes=processes,
-    )
+    ) as (judged, about):
+        return train_reward_model(
+            actor=actor,
+            project=project,
+            criteria=about,
+            dataset=judged,
+            base=base,
+            name=name,
+            config=config,
+            consensus=consensus,
+            ratings=rated,
+            annotator_weights=annotator_weights,
+            processes=processes,
+        )
 
 
 def rating_choice(mark: str, points_per_grade: float | None) -> RatingChoice | None:
@@ -107,6 +108,7 @@ def rating_choice(mark: str, points_per_grade: float | None) -> RatingChoice | N
     return RatingChoice(mark=mark, points_per_grade=points_per_grade) if mark else None
 
 
+@contextmanager
 def training_dataset(
     *,
     actor: User,
@@ -118,9 +120,10 @@ def training_dataset(
     consensus: bool = False,
     consensus_labels: bool = False,
     annotator_weights: bool = False,
-) -> tuple[PreferenceDataset, list[Criterion]]:
+) -> Iterator[tuple[PreferenceDataset, list[Criterion]]]:
     """The dataset to train on, and what its judgments are about: this one, or the judgments there are now, frozen, with
-    the newest quality report's consensus or weights of annotators where these are asked for.
+    the newest quality report's consensus or weights of annotators where these are asked for. What is frozen goes again
+    when the training, asked for in the block, is refused.
 
     Raises ActionError, NoJudgments, NoConsensus.
     """
@@ -136,7 +139,7 @@ def training_dataset(
     require_of_project(project, dataset, *criteria, *(batches or []))
     if dataset is None:
         report = newest_complete(project) if annotator_weights else None
-        frozen = freeze_dataset(
+        with frozen_for_use(
             actor=actor,
             project=project,
             criteria=criteria,
@@ -146,12 +149,12 @@ def training_dataset(
             consensus=consensus_labels,
             # Without any report there is none of the number 0 either, and that is said.
             annotator_weights=(report.pk if report else 0) if annotator_weights else None,
-            reuse=True,
-        )
-        return frozen, list(criteria)
+        ) as frozen:
+            yield frozen, list(criteria)
+        return
     _require_training_purposes(dataset)
     names = dataset_manifest(dataset)["criteria"]
-    return dataset, list(project.criteria.filter(name__in=names).order_by("pk"))
+    yield dataset, list(project.criteria.filter(name__in=names).order_by("pk"))
 
 
 def _require_training_purposes(dataset: PreferenceDataset) -> None:

@@ -24,6 +24,7 @@ from rounds.steps import (
     PolicyStep,
     ReferenceKind,
     changed,
+    named_in_batch,
     placeholder_source,
     rewards_beside,
     with_reward_sources,
@@ -70,11 +71,18 @@ def with_further_batches(plan: RoundPlan, rewards: Mapping[str, Any]) -> RoundPl
 
 
 def chosen_rewards(rewards: Mapping[str, Any], assignments: Sequence[str] = ()) -> frozenset[str]:
-    """Names of RewardSourcesOptions that were set for the whole plan, be it to what its preset has: by `rewards` of
-    override_plan, or by `policy.rewards.path=value` of with_assignments, which has checked the assignments.
+    """Names of RewardSourcesOptions that were set for the whole plan, be it to what its preset has, and paths of what
+    was named of the batches of further reward models (steps.named_in_batch): by `rewards` of override_plan, or by
+    `policy.rewards.path=value` of with_assignments, which has checked the assignments.
     """
     assigned = apply_overrides({}, assignments).get("policy", {}).get("rewards", {})
-    return frozenset((*rewards, *assigned))
+    given = {**rewards, **assigned}
+    named = {
+        named_in_batch(number, name)
+        for number, part in enumerate(given.get("models", ()))
+        for name in part.get("batch") or ()
+    }
+    return frozenset((*given, *named))
 
 
 def with_ppo_preset(plan: RoundPlan, name: str) -> RoundPlan:

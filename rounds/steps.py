@@ -12,7 +12,7 @@ from django.utils.translation import gettext_noop
 
 from learning.interface.options import UserError, added_option, load_options, options_to_dict
 from learning.interface.training_options import BatchOptions, ModelSource, RuntimeOptions
-from policy_training.reward_batches import with_whole_batches
+from policy_training.reward_batches import own_values, with_whole_batches
 from policy_training.training.best_of_n.config import BestOfNConfig
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.config import LanguageModelConfig
@@ -265,9 +265,34 @@ def build_step(
                 raise UserError(f"“{words}”: the round fills this in; leave it out.")
         stored = ["stored.use=true"] if mapping.get("stored_answers", "none") != "none" else []
         given = [*assignments, *stored]
-        of_recipe = apply_overrides(options_to_dict(config), given, _RULES[known.field])
+        base = options_to_dict(config)
+        if known.has_reward:
+            base["rewards"]["models"] = _parts_of_step(policy, chosen)
+        of_recipe = apply_overrides(base, given, _RULES[known.field])
         mapping[known.field] = with_whole_batches(of_recipe) if known.has_reward else of_recipe
     return load_options(PolicyStep, mapping, where=f"step {recipe}")
+
+
+def named_in_batch(number: int, name: str) -> str:
+    """What `chosen` says where this value of the batch of a further reward model was named for the whole plan."""
+    return f"models[{number}].batch.{name}"
+
+
+def _parts_of_step(policy: PPOConfig, chosen: Collection[str]) -> list[dict[str, Any]]:
+    """The further reward models of the plan's `policy`, without what their batches have from that of its first one and
+    nobody named: of a step with a batch of its own for the first one they have it from that.
+    """
+    of_plan = options_to_dict(policy)
+    parts = of_plan["rewards"]["models"]
+    for number, part in enumerate(parts):
+        own = own_values(part, of_plan)
+        named = {
+            name: value
+            for name, value in (part["batch"] or {}).items()
+            if name in own or named_in_batch(number, name) in chosen
+        }
+        part["batch"] = named or None
+    return parts
 
 
 def step_from_words(words: Sequence[str], *, policy: PPOConfig, chosen: Collection[str] = ()) -> PolicyStep:

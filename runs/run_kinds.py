@@ -8,6 +8,13 @@ from typing import Any
 
 from runs.models import Artifact, Run
 
+# Names of kinds that policy_training offers, which pages of runs treat alike. The first train a policy step by step:
+# their checkpoints are of one.
+POLICY_TRAININGS = frozenset(
+    {"policy.pretrain", "policy.sft", "policy.ppo", "policy.dpo", "policy.gradient", "policy.best_of_n"}
+)
+MAKE_POLICIES = POLICY_TRAININGS | {"policy.merge", "policy.adopt", "policy.import"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:

@@ -21,6 +21,7 @@ from runs.judge_figures import judge_figures
 from runs.models import Run, RunQuerySet, Worker
 from runs.presentation import run_display
 from runs.reward_figures import WITH_ROLLOUTS, figures_version, reward_figures
+from runs.run_kinds import MAKE_POLICIES, POLICY_TRAININGS
 from workspace.changed_page import save_shown_values
 from workspace.models import Project
 from workspace.polling import content_fingerprint, poll_response
@@ -28,8 +29,6 @@ from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
 
 PAGE_LENGTH = 40
-POLICY_TRAININGS = WITH_ROLLOUTS | {"policy.pretrain", "policy.sft", "policy.dpo", "policy.best_of_n"}
-MAKE_POLICIES = POLICY_TRAININGS | {"policy.merge", "policy.adopt", "policy.import"}
 WITH_CHECKPOINTS_TO_ADOPT = POLICY_TRAININGS | {"rewardmodel.train"}
 ROLE_LABELS = {
     "policy": gettext_lazy("Policy"),

@@ -40,6 +40,22 @@ def _lock_as_manager(project: Project, actor: User) -> None:
         raise NotAManager(gettext("You do not manage this project any more: nothing was changed."))
 
 
+def require_manager_of_what_waits(project: Project, actor: User) -> None:
+    """For what is asked for now and done later in the actor's name, where it is looked at again whether they manage the
+    project: an operator with a shell, whom commands let act without being a member, is told at once.
+
+    Raises NotAManager.
+    """
+    if Capability.MANAGE not in capabilities_of(actor, project):
+        raise NotAManager(
+            gettext(
+                "%(username)s does not manage the project, and what waits is done for a manager only: have one ask "
+                "for it."
+            )
+            % {"username": actor.username}
+        )
+
+
 @transaction.atomic
 def set_role(*, actor: User, project: Project, user: User, role: str) -> Membership:
     """Give somebody a role on the project, or change the one they have. Raises NotAManager."""

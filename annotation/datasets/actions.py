@@ -10,6 +10,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from annotation.datasets.shards import (
 from annotation.datasets.statistics import STATISTICS_VERSION, dataset_statistics
 from annotation.models import COUNTED_PURPOSES, Batch, Import, PreferenceDataset
 from annotation.preferences.comparisons import counted_rows
+from learning.interface.options import UserError
 from learning.interface.record_rows import iso_utc
 from learning.interface.record_schemas import JUDGMENTS
 from workspace.actions import record_audit
@@ -290,8 +292,26 @@ def _find_same_content(project: Project, content: str) -> PreferenceDataset | No
     return None
 
 
+@contextmanager
+def frozen_for_use(*, actor: User, project: Project, **selection: Any) -> Iterator[PreferenceDataset]:
+    """What is selected (see freeze_dataset), or an earlier dataset of the same content, for what is asked for in the
+    block: refused there, a new dataset is not left behind.
+    """
+    before = set(project.preference_datasets.values_list("pk", flat=True))
+    dataset = freeze_dataset(actor=actor, project=project, reuse=True, **selection)
+    try:
+        yield dataset
+    except (ActionError, UserError):
+        if dataset.pk not in before:
+            discard_dataset(actor=actor, dataset=dataset)
+        raise
+
+
 def discard_dataset(*, actor: User, dataset: PreferenceDataset) -> None:
     """Delete a dataset that nothing uses. One that a run or a round uses by now stays."""
+    # A run that somebody asked for meanwhile has it among its parameters alone until it is done.
+    if dataset.project.runs.filter(parameters__dataset=dataset.pk).exists():
+        return
     folder = Path(settings.DATA_DIR) / dataset.directory
     try:
         with transaction.atomic():

@@ -16,7 +16,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext
 
 from annotation.content.splits import salt_id
-from annotation.datasets.actions import discard_dataset, freeze_dataset, remember_statistics
+from annotation.datasets.actions import frozen_for_use, remember_statistics
 from annotation.datasets.files import (
     MANIFEST,
     SCHEMA_VERSION,
@@ -194,14 +194,8 @@ def export_selection(
     content. A refused export leaves no new dataset behind.
     """
     require_free_folder(out)
-    before = set(project.preference_datasets.values_list("pk", flat=True))
-    dataset = freeze_dataset(actor=actor, project=project, reuse=True, **selection)
-    try:
+    with frozen_for_use(actor=actor, project=project, **selection) as dataset:
         return export_preferences(actor=actor, dataset=dataset, out=out, **options)
-    except ExportRefused:
-        if dataset.pk not in before:
-            discard_dataset(actor=actor, dataset=dataset)
-        raise
 
 
 def export_texts(

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from learning.interface.options import added_option
@@ -76,6 +77,11 @@ class ModelSource:
     def location(self) -> str:
         """What `from_pretrained` takes first: the folder or the hub id."""
         return self.path or self.hub_id or ""
+
+    @property
+    def short_name(self) -> str:
+        """What a model is called that nobody has named: its folder's name, or its hub id."""
+        return Path(self.path).name if self.path else self.hub_id or ""
 
     @property
     def from_pretrained_options(self) -> dict[str, Any]:

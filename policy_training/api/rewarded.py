@@ -134,6 +134,10 @@ class BestOfNBody(RewardedBody):
         required=False,
         help_text="The policies that answer; none: the one it starts from.",
     )
+    start_answers = serializers.BooleanField(
+        default=False,
+        help_text="The one it starts from answers beside them; it may be one that is being made.",
+    )
     stored_policies = serializers.ListField(
         child=serializers.IntegerField(**KEY),
         max_length=MAX_STORED_POLICIES,

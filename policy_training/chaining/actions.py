@@ -6,7 +6,8 @@ is to be queued (a prompt set was removed) is refused then, with its sentence, a
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
@@ -31,9 +32,10 @@ from runs.errors import IllegalTransition
 from runs.models import Artifact, Run
 from workspace.actions import record_audit
 from workspace.errors import ActionError
+from workspace.members import require_manager_of_what_waits
 from workspace.models import Project, User
 from workspace.naming import unique_name
-from workspace.roles import Capability, roles_with
+from workspace.roles import Capability, capabilities_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,21 +76,40 @@ def chain_training(
     """Have a training wait for the policy that `before` makes. `arguments` are those of the recipe's action, without
     its start; judgments of now are frozen now.
 
-    Raises NoComingPolicy, and whatever the action raises.
+    Raises NotAManager, NoComingPolicy, and whatever the action raises.
     """
+    require_manager_of_what_waits(project, actor)
     before = require_coming(project, before)
     name = str(arguments["name"])
     if not name.strip() or len(name) > 120:
         raise ActionError(gettext("A policy needs a name of at most 120 characters."), code="bad_name")
     _require_free_name(project, name)
-    if recipe == Recipe.DPO:
-        arguments = with_frozen_judgments(actor=actor, project=project, **arguments)
-    stored = stored_arguments(arguments)
-    title = _try_out(recipe, actor=actor, project=project, before=before, stored=stored)
+    freezing = with_frozen_judgments if recipe == Recipe.DPO else _unchanged
+    with freezing(actor=actor, project=project, **arguments) as kept:
+        stored = stored_arguments(kept)
+        title = _try_out(recipe, actor=actor, project=project, before=before, stored=stored)
+        return _wait(recipe, actor=actor, project=project, before=before, title=title, stored=stored)
+
+
+@contextmanager
+def _unchanged(*, actor: User, project: Project, **arguments: Any) -> Iterator[dict[str, Any]]:
+    yield arguments
+
+
+def _wait(
+    recipe: ChainedTraining.Recipe,
+    *,
+    actor: User,
+    project: Project,
+    before: Predecessor,
+    title: str,
+    stored: Mapping[str, Any],
+) -> ChainedTraining:
+    """Raises PolicyNameTaken."""
     chained = ChainedTraining(
         project=project,
         recipe=recipe,
-        name=name,
+        name=stored["name"],
         title=title,
         arguments=stored,
         after_run=before if isinstance(before, Run) else None,
@@ -107,7 +128,7 @@ def chain_training(
                 title=title,
             )
     except IntegrityError as error:  # somebody asked for the same name a moment ago
-        raise _name_taken(name) from error
+        raise _name_taken(chained.name) from error
     return chained
 
 
@@ -166,9 +187,10 @@ def cancel_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining
 @transaction.atomic
 def retry_chained(*, actor: User, training: ChainedTraining) -> ChainedTraining:
     """Have one that was refused or cancelled wait again, in the name of who tries: who asked first may not manage the
-    project any more.
+    project any more. Raises NotAManager, IllegalTransition, PolicyNameTaken.
     """
     locked = _lock(training)
+    require_manager_of_what_waits(locked.project, actor)
     if not locked.can_retry:
         raise IllegalTransition(
             gettext("The training is %(lower)s: there is nothing to try again.")
@@ -249,9 +271,8 @@ def _queue_due(training: ChainedTraining) -> Run:
 
 
 def _require_manager(project: Project, actor: User) -> None:
-    """It acts in the name of who asked for it: not for longer than they may."""
-    manages = project.memberships.filter(user=actor, role__in=roles_with(Capability.MANAGE))
-    if not (actor.is_active and (actor.is_superuser or manages.exists())):
+    """It acts in the name of who asked for it: not for longer than they may. An operator is a member like others."""
+    if Capability.MANAGE not in capabilities_of(actor, project):
         raise ActionError(
             gettext(
                 "%(username)s, who asked for this training, is not a manager of the project any more: ask for it anew."

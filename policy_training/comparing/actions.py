@@ -160,7 +160,7 @@ def evaluate_along_run(
 ) -> Run:
     """Queue the comparison of every kept checkpoint of a training, and of the policy that it made, with the policy that
     it started from: win rate, reward and KL over steps (Secrets of RLHF I, figure 4). Of more than MAX_OTHERS so many,
-    evenly over the training.
+    evenly over the training but for those of `steps`.
 
     By people too where `criteria` are given, as in `compare_policies`: those of `steps` (none: all that are evaluated),
     which are evaluated whatever else is. Raises ActionError.

@@ -275,6 +275,26 @@ def criterion_tables(rows: Sequence[Mapping[str, Any]]) -> list[CriterionTable]:
     ]
 
 
+def which_checkpoints(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which of a training's kept checkpoints were evaluated, in a sentence; empty where all were."""
+    parameters = comparison.produced_by.parameters
+    named = parameters.get("people_steps", [])
+    words = {"n": len(rows), "kept": parameters.get("kept", 0), "steps": ", ".join(map(str, named))}
+    if words["kept"] <= len(rows):
+        return ""
+    if not named:
+        return gettext("%(n)s of the %(kept)s kept ones, spread evenly over the training.") % words
+    if len(named) == len(rows):
+        return gettext("%(n)s of the %(kept)s kept ones, those of the steps that were named.") % words
+    return (
+        gettext(
+            "%(n)s of the %(kept)s kept ones: those of the steps that were named (%(steps)s), the others spread "
+            "evenly over the training."
+        )
+        % words
+    )
+
+
 def along_pictures(comparison: PolicyComparison, rows: Sequence[Mapping[str, Any]]) -> list[LinePicture]:
     """Curves over the steps of the training: win rate against the start by everybody who says, reward, KL."""
     steps = [row["step"] or 0 for row in rows]

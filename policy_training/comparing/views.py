@@ -17,6 +17,7 @@ from policy_training.comparing.presentation import (
     criterion_tables,
     own_scores,
     scoring_models,
+    which_checkpoints,
 )
 from policy_training.guidance import led_text
 from runs.access import access_run
@@ -77,7 +78,7 @@ def comparison(request: ProjectRequest, pk: int) -> HttpResponse:
         "own_scores": own_scores(found),
         "models": ", ".join(model.name for model in scoring_models(found)),
         "pictures": along_pictures(found, compared) if found.of_run_id else [],
-        "kept": found.produced_by.parameters.get("kept"),
+        "which_checkpoints": which_checkpoints(found, compared) if found.of_run_id else "",
         "judge": found.report.get("judge"),
         "led": led_text(found.produced_by.config),
         "server": value_at(found.produced_by.config, "sampling.server.name"),

@@ -1,6 +1,7 @@
 """DPO asked for by managers: a policy from judgments themselves, which are frozen now or were earlier."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -58,7 +59,8 @@ def train_dpo(
     options = _loaded(config)  # before judgments are frozen for nothing
     require_of_project(project, start, reference)
     require_unused_name(project, name)
-    dataset, criteria = training_dataset(
+    held_near = reference or start
+    with training_dataset(
         actor=actor,
         project=project,
         dataset=dataset,
@@ -68,40 +70,40 @@ def train_dpo(
         consensus=consensus,
         consensus_labels=consensus_labels,
         annotator_weights=annotator_weights,
-    )
-    require_supply(
-        dataset,
-        options.objective.loss,
-        consensus=consensus,
-        ratings=rated,
-        annotator_weights=annotator_weights,
-    )
-    held_near = reference or start
-    return queue_run(
-        actor=actor,
-        project=project,
-        kind=DPO,
-        title=f"DPO: {start.name} to {name}",
-        config={
-            **config,
-            "model": {**config["model"], "source": {"path": str(start.artifact.absolute_path)}},
-            "reference": {"path": str(held_near.artifact.absolute_path)},
-            "criterion": ", ".join(criterion.name for criterion in criteria),
-        },
-        parameters={
-            "name": name,
-            "parent": start.pk,
-            "reference": held_near.pk,
-            "dataset": dataset.pk,
-            "batches": dataset.filters.get("batches"),
-            "criteria": [criterion.pk for criterion in criteria],
-            **labels_asked(dataset, consensus=consensus, annotator_weights=annotator_weights),
-            **({"ratings": asdict(rated)} if rated else {}),
-        },
-        processes=processes,
-    )
+    ) as (judged, about):
+        require_supply(
+            judged,
+            options.objective.loss,
+            consensus=consensus,
+            ratings=rated,
+            annotator_weights=annotator_weights,
+        )
+        return queue_run(
+            actor=actor,
+            project=project,
+            kind=DPO,
+            title=f"DPO: {start.name} to {name}",
+            config={
+                **config,
+                "model": {**config["model"], "source": {"path": str(start.artifact.absolute_path)}},
+                "reference": {"path": str(held_near.artifact.absolute_path)},
+                "criterion": ", ".join(criterion.name for criterion in about),
+            },
+            parameters={
+                "name": name,
+                "parent": start.pk,
+                "reference": held_near.pk,
+                "dataset": judged.pk,
+                "batches": judged.filters.get("batches"),
+                "criteria": [criterion.pk for criterion in about],
+                **labels_asked(judged, consensus=consensus, annotator_weights=annotator_weights),
+                **({"ratings": asdict(rated)} if rated else {}),
+            },
+            processes=processes,
+        )
 
 
+@contextmanager
 def with_frozen_judgments(
     *,
     actor: User,
@@ -115,12 +117,12 @@ def with_frozen_judgments(
     consensus_labels: bool = False,
     annotator_weights: bool = False,
     **arguments: Any,
-) -> dict[str, Any]:
-    """Arguments of train_dpo for later, from those of now: the judgments are those that are there now, in a dataset.
-    Raises as train_dpo does.
+) -> Iterator[dict[str, Any]]:
+    """Arguments of train_dpo for later, from those of now: the judgments are those that are there now, in a dataset,
+    which goes again when what is asked for in the block is refused. Raises as train_dpo does.
     """
     _loaded(config)
-    dataset, _ = training_dataset(
+    with training_dataset(
         actor=actor,
         project=project,
         dataset=dataset,
@@ -130,13 +132,13 @@ def with_frozen_judgments(
         consensus=consensus,
         consensus_labels=consensus_labels,
         annotator_weights=annotator_weights,
-    )
-    return arguments | {
-        "config": config,
-        "dataset": dataset,
-        "consensus": consensus,
-        "annotator_weights": annotator_weights,
-    }
+    ) as (judged, _):
+        yield arguments | {
+            "config": config,
+            "dataset": judged,
+            "consensus": consensus,
+            "annotator_weights": annotator_weights,
+        }
 
 
 def _loaded(config: Mapping[str, Any]) -> DPOConfig:

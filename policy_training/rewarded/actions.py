@@ -156,13 +156,14 @@ def train_best_of_n(
     prompt_set: PromptSet | None,
     config: Mapping[str, Any],
     samplers: Sequence[Policy] = (),
+    start_answers: bool = False,
     stored: StoredAnswers = NO_STORED_ANSWERS,
     mixture: PromptMixture | None = None,
     after: Mapping[int, str] | None = None,
     processes: int = 1,
 ) -> Run:
-    """Queue best-of-n: the `samplers` (none: `start`) answer, and `start` is fine-tuned on the answers that score best.
-    Answers that are there already (`stored`) compete with the new ones.
+    """Queue best-of-n: the `samplers` (none: `start`) answer, with `start_answers` `start` beside them, and `start` is
+    fine-tuned on the answers that score best. Answers that are there already (`stored`) compete with the new ones.
 
     `config` is BestOfNConfig as a mapping, further reward models by their names; the other models, their names and
     whether there are stored answers are filled in here. A `mixture` of prompt sets takes the place of the one set;
@@ -170,6 +171,7 @@ def train_best_of_n(
     """
     if len(set(samplers)) != len(samplers):
         raise ActionError(gettext("Name each policy that answers once."), code="no_policy")
+    samplers = who_answers(start, samplers, start_answers)
     config, parameters = rewarded_run(
         project,
         name=name,
@@ -209,6 +211,11 @@ def train_best_of_n(
         | ({"stored": stored.record} if stored else {}),
         processes=processes,
     )
+
+
+def who_answers(start: Any, samplers: Sequence[Policy], start_answers: bool) -> list[Any]:
+    """The policies that are named to answer, of which `start` may be one that is being made; none: `start` alone."""
+    return [*samplers, start] if samplers and start_answers and start not in samplers else list(samplers)
 
 
 NAMES = {"reinforce": "REINFORCE", "rloo": "RLOO", "grpo": "GRPO"}

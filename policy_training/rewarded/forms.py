@@ -15,7 +15,12 @@ from policy_training.model_servers import sent_prompts_notes
 from policy_training.models import Policy
 from policy_training.policy_fields import PoliciesField, PolicyField, StartField, offer_starts, policies_of
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
-from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
+from policy_training.rewarded.actions import (
+    best_of_n_config,
+    policy_gradient_config,
+    ppo_config,
+    who_answers,
+)
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
 from policy_training.supervised.stored_answers import StoredAnswers, count_stored, stored_answers_of
 from policy_training.training.best_of_n import presets as best_of_n_presets
@@ -199,6 +204,11 @@ class BestOfNForm(RewardedForm):
             "None chosen: the policy it starts from. Of several, the best answer of all is learned."
         ),
     )
+    start_answers = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("The policy it starts from answers beside those"),
+        help_text=gettext_lazy("Also one that is being made, which cannot be chosen above yet."),
+    )
     stored_policies = PoliciesField(
         Policy.objects.none(),
         required=False,
@@ -239,6 +249,7 @@ class BestOfNForm(RewardedForm):
         stored = sorted(policy.pk for policy in self.cleaned_data["stored_policies"])
         return super().asked() | {
             "samplers": samplers,
+            "start_answers": self.cleaned_data["start_answers"],
             "stored": StoredAnswers(policies=tuple(stored), others=self.cleaned_data["stored_others"]),
         }
 
@@ -258,7 +269,7 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
     temperatures = value_at(asked["config"], "candidates.temperatures") or [None]
     sampled = stored = 0
     if isinstance(each, int) and isinstance(temperatures, list | tuple):
-        answering = len(asked["samplers"]) or 1
+        answering = len(who_answers(asked["start"], asked["samplers"], asked["start_answers"])) or 1
         mode = value_at(asked["config"], "candidates.server_answers")
         answering = 1 if mode == "outside" else answering + (mode == "outside_and_policies")
         per_prompt = each * answering * len(temperatures)

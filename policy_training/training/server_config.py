@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from learning.interface.training_options import require_at_least
+from learning.interface.training_options import ModelSource, require_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,5 +86,8 @@ class ServerOptions:
                 "each one's name"
             )
 
-    def model_called(self, *, policy: str, path: str) -> str:
-        return self.model.replace("{policy}", policy) if self.model else path
+    def model_called(self, name: str, source: ModelSource) -> str:
+        """What the server is asked for as this policy; without a name (a run made by hand) it has its folder's."""
+        if not self.model:
+            return source.location
+        return self.model.replace("{policy}", name or source.short_name)

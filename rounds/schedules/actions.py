@@ -17,6 +17,7 @@ from rounds.servers import require_servers
 from rounds.starting_models import require_start_by_rule
 from workspace.actions import record_audit
 from workspace.database import database_now
+from workspace.members import require_manager_of_what_waits
 from workspace.models import Criterion, Project, User
 
 
@@ -39,9 +40,10 @@ def create_schedule(
     """A round of this plan, later. Without a start policy it starts from the newest there is then, or from what the
     plan's rule says then.
 
-    Raises ScheduleRefused for a time that is over, and RoundRefused for a plan that could not start even now: better
-    than at night.
+    Raises NotAManager, ScheduleRefused for a time that is over, and RoundRefused for a plan that could not start even
+    now: better than at night.
     """
+    require_manager_of_what_waits(project, actor)
     require_servers(plan, start_policy)  # before the transaction: nobody else could write beside it on SQLite
     return _create_schedule(
         actor=actor,

@@ -27,7 +27,7 @@ from workspace.actions import record_audit
 from workspace.database import database_now
 from workspace.errors import ActionError
 from workspace.models import User
-from workspace.roles import Capability, roles_with
+from workspace.roles import Capability, capabilities_of
 
 logger = logging.getLogger(__name__)
 
@@ -161,9 +161,8 @@ def _start(
 
 
 def _require_manager(schedule: Schedule, actor: User) -> None:
-    """A schedule acts in its maker's name: not for longer than they may."""
-    manages = schedule.project.memberships.filter(user=actor, role__in=roles_with(Capability.MANAGE))
-    if not (actor.is_active and (actor.is_superuser or manages.exists())):
+    """A schedule acts in its maker's name: not for longer than they may. An operator is a member like others."""
+    if Capability.MANAGE not in capabilities_of(actor, schedule.project):
         raise RoundRefused(
             f"{actor.username}, who made this schedule, is not a manager of the project any more: add it anew.",
             code="not_a_manager",

@@ -5,6 +5,7 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from annotation.datasets.actions import freeze_dataset
+from annotation.datasets.supply import TRAINING_PURPOSES
 from annotation.models import PreferenceDataset
 from policy_training.models import Policy
 from policy_training.run_kinds import DPO
@@ -72,6 +73,18 @@ def test_what_does_not_fit_is_refused_in_the_commands_words(client, judged, max_
     assert "no policy “nobody”" in refused("train_dpo", "kitchen", "liked", "--start", "nobody")
     assert "There is a policy named “base”" in refused("train_dpo", "kitchen", "base", "--start", "base")
     assert not Run.objects.exists() and not PreferenceDataset.objects.exists()
+
+
+@pytest.mark.parametrize("command", ["train_dpo", "train_reward_model"])
+def test_a_refused_training_leaves_no_dataset_behind(judge, base, max_, project, command):  # noqa: F811
+    for _ in range(2):
+        judge("train", tie=True)
+    asked = (command, "kitchen", "liked", "--start", "base")
+    assert "0 usable comparisons of 2 in the split train" in refused(*asked)
+    assert not PreferenceDataset.objects.exists()
+    earlier = freeze_dataset(actor=max_, project=project, purposes=TRAINING_PURPOSES)
+    refused(*asked)
+    assert PreferenceDataset.objects.get() == earlier
 
 
 def test_the_policy_says_which_judgments_it_learned_from(client, judged, project, max_):  # noqa: F811

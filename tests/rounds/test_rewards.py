@@ -132,6 +132,45 @@ def test_form_command_and_api_ask_for_the_same_rewards(
     assert Round.objects.latest("pk").plan["policy"] == by_form.plan["policy"]
 
 
+@pytest.mark.sqlite_only
+def test_a_step_with_lengths_of_its_own_for_the_first_reward_model_has_them_for_the_further_ones_too(
+    client, policy, prompt_set, criterion, safety, max_
+):
+    """But for what was named: it stays, be it what the plan's first reward model has too."""
+    usual = preset_plan("tiny").policy.batch
+    named = {"layout": "padded", "max_response_tokens": usual.max_response_tokens}
+    of_step = {"reward_model_batch.max_prompt_tokens": 2048, "reward_model_batch.max_response_tokens": 999}
+    call_command(
+        "start_round", "kitchen", "--further-reward-model", "Safety, round 1=1",
+        "--further-reward-model-batch", "Safety, round 1", *(f"{name}={value}" for name, value in named.items()),
+        "--step", "best_of_n", *(f"{name}={value}" for name, value in of_step.items()),
+        "--step", "ppo", *(f"{name}={value}" for name, value in of_step.items()),
+        "--step", "policy_gradient",
+        stdout=StringIO(),
+    )  # fmt: skip
+    round_ = Round.objects.latest("pk")
+
+    def batches(plan):
+        configs = [step.config for step in load_plan(plan).steps]
+        parts = [config.rewards.models[0].batch for config in (load_plan(plan).policy, *configs)]
+        return [(batch.max_prompt_tokens, batch.max_response_tokens, batch.layout) for batch in parts]
+
+    own = (usual.max_prompt_tokens, usual.max_response_tokens, "padded")
+    longer = (2048, usual.max_response_tokens, "padded")
+    assert batches(round_.plan) == [own, longer, longer, own]
+    round_.delete()
+    body = {
+        "preset": "tiny", "criterion": criterion.name, "start_policy": policy.pk, "prompt_set": prompt_set.pk,
+        "further_reward_models": [safety.pk], "further_batches": [named],
+        "steps": [*({"recipe": recipe, "options": of_step} for recipe in ("best_of_n", "ppo")),
+                  {"recipe": "policy_gradient"}],
+    }  # fmt: skip
+    client.force_login(max_)
+    answer = client.post("/api/v1/projects/kitchen/rounds", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    assert batches(Round.objects.latest("pk").plan) == [own, longer, longer, own]
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [

@@ -29,6 +29,11 @@ class Command(ProjectCommand):
             help="name of a policy that answers (repeatable; default: the one it starts from)",
         )
         parser.add_argument(
+            "--start-answers",
+            action="store_true",
+            help="the policy it starts from answers beside those, also one that is being made",
+        )
+        parser.add_argument(
             "--stored-policy",
             action="append",
             default=[],
@@ -48,6 +53,7 @@ class Command(ProjectCommand):
             Recipe.BEST_OF_N,
             actor=actor,
             samplers=samplers,
+            start_answers=options["start_answers"],
             stored=StoredAnswers(policies=tuple(stored), others=options["stored_others"]),
             **asked_rewarded(project, options, best_of_n_config),
         )

@@ -16,6 +16,11 @@ def answers_file(folder: Path, sampler: int, rank: int) -> Path:
     return folder / f"answers-{sampler}-{rank}.jsonl"
 
 
+def answers_files(folder: Path, sampler: int) -> list[Path]:
+    """The same of all processes."""
+    return sorted(folder.glob(f"answers-{sampler}-*.jsonl"))
+
+
 def stored_scores_file(folder: Path, shard: int) -> Path:
     """Scores of answers that were there already."""
     return folder / f"stored-{shard:06d}.scores.parquet"

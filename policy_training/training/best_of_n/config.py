@@ -1,7 +1,6 @@
 """Options of best-of-n fine-tuning. Light: no torch, so that the web process may build them."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from learning.interface.options import added_option
@@ -178,9 +177,7 @@ class BestOfNConfig:
         """Every policy that answers and an outside model, at every temperature; none where nothing is sampled."""
         if not self.candidates.samples_per_prompt:
             return ()
-        names = self.sampler_names or tuple(
-            Path(one.path).name if one.path is not None else str(one.hub_id) for one in self.answering
-        )
+        names = self.sampler_names or tuple(one.short_name for one in self.answering)
         sources = list(enumerate(names)) if self.candidates.server_answers != "outside" else []
         if self.candidates.server_answers != "policies":
             sources.append((OUTSIDE, self.sampling.server.model))

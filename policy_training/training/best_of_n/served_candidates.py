@@ -5,7 +5,7 @@ from typing import Any
 from learning.distributed import DistributedContext
 from learning.interface.training_options import ModelSource
 from learning.run_context import RunContext
-from policy_training.training.best_of_n.candidate_files import SERVED_FILES, answers_file
+from policy_training.training.best_of_n.candidate_files import SERVED_FILES, answers_file, answers_files
 from policy_training.training.best_of_n.config import OUTSIDE, BestOfNConfig
 from policy_training.training.servers.answers import AnswerServer, server_report
 
@@ -24,9 +24,10 @@ def answering_server(
     server, fresh = config.sampling.server, config.fresh_sources[number]
     return AnswerServer(
         server,
-        model=server.model_called(policy=fresh.name, path=source.path or source.hub_id or ""),
+        model=server.model_called(fresh.name, source),
         tokenizer=tokenizer,
         answers_file=answers_file(context.path / "candidates", number, distributed.rank),
+        beside=answers_files(context.path / "candidates", number),
         # Several processes agree on a stop between shards: one that left alone would fail the others.
         check=context.require_current if distributed.world_size > 1 else context.stop_if_requested,
     )

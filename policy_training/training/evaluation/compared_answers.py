@@ -158,9 +158,7 @@ def policy_answers(
         )
         server = None
         if config.sampling.server.name:
-            model_name = config.sampling.server.model_called(
-                policy=asked.name, path=source.path or source.hub_id or ""
-            )
+            model_name = config.sampling.server.model_called(asked.name, source)
             server = answer_server(context, config.sampling.server, model_name, number, tokenizer)
         evaluation, rollouts = evaluate_policy(
             policy,
@@ -282,7 +280,7 @@ def server_notes(config: ComparePoliciesConfig, answers: Sequence[Answers]) -> l
 def servers_report(context: RunContext[ComparePoliciesConfig]) -> dict[str, Any]:
     """For result.json: the servers of the policies and of the outside models; nothing where none answered."""
     config, folder = context.options, context.path / "answers"
-    policies = [(BASELINE, config.policy_name)] + [
+    policies = [(BASELINE, config.policy_name or config.policy.short_name)] + [
         (number, other.name) for number, other in enumerate(config.others) if other.source is not None
     ]
     outside = [(number, other.name) for number, other in enumerate(config.others) if other.outside_model]

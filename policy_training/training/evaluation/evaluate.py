@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from learning.batches.layout import choose_layout
@@ -223,11 +222,10 @@ def evaluated_server(
     )
     return AnswerServer(
         config.sampling.server,
-        model=config.sampling.server.model_called(
-            policy=config.policy_name, path=config.policy.path or config.policy.hub_id or ""
-        ),
+        model=config.sampling.server.model_called(config.policy_name, config.policy),
         tokenizer=tokenizer,
         answers_file=folder / f"served-{distributed.rank}.jsonl",
+        beside=folder.glob("served-*.jsonl"),
         # One of several processes that left alone would fail the others.
         check=context.require_current if distributed.world_size > 1 else context.stop_if_requested,
     )
@@ -238,7 +236,7 @@ def evaluated_server_report(context: RunContext[EvaluateConfig]) -> dict[str, An
     config = context.options
     if not config.sampling.server.name:
         return {}
-    name = config.policy_name or Path(config.policy.path or config.policy.hub_id or "").name
+    name = config.policy_name or config.policy.short_name
     files = sorted((context.path / "answers").glob("served-*.jsonl"))
     return {"server": server_report(config.sampling.server, [name], files)}
 

@@ -91,7 +91,7 @@ def main(context: RunContext[SampleConfig]) -> dict[str, Any]:
         {"options": options_to_compare(config), "policy_sha256s": policy_sha256s, **critic_sha256s},
         distributed,
     )
-    kept = AnswerFile(folder / f"answers-{distributed.rank}.jsonl")
+    kept = AnswerFile(folder / f"answers-{distributed.rank}.jsonl", folder.glob("answers-*.jsonl"))
     # Every rank its own shard, all in step. Noise is keyed by prompt and sample, so who writes a shard changes nothing.
     for begin in range(0, len(shards), distributed.world_size):
         context.require_current()
@@ -199,7 +199,8 @@ def served_report(config: SampleConfig, folder: Path) -> dict[str, Any]:
     server = config.sampling.server
     if not server.name:
         return {}
-    return {"server": server_report(server, [config.policy_name], sorted(folder.glob("answers-*.jsonl")))}
+    name = config.policy_name or config.policy.short_name
+    return {"server": server_report(server, [name], sorted(folder.glob("answers-*.jsonl")))}
 
 
 def log_samples(context: RunContext[SampleConfig], number: int, path: Path, shard: Shard) -> None:
@@ -273,9 +274,7 @@ def write_served_shard(
             server,
             tokenizer,
             one,
-            model=config.sampling.server.model_called(
-                policy=config.policy_name, path=config.policy.path or ""
-            ),
+            model=config.sampling.server.model_called(config.policy_name, config.policy),
             options=request.options,
             max_response_tokens=max_tokens,
         ),

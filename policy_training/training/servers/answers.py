@@ -30,7 +30,8 @@ class AnswerServer:
     """One process's client. Raises UserError where the environment does not name the server.
 
     `model`: what the server calls it. `tokenizer`: of the policy; of an outside model that of the policy which learns
-    from its answers, or beside which they stand. `check` is called while answers are waited for and may raise.
+    from its answers, or beside which they stand. `answers_file`, `beside`: see AnswerFile. `check` is called while
+    answers are waited for and may raise.
     """
 
     def __init__(
@@ -40,13 +41,14 @@ class AnswerServer:
         model: str,
         tokenizer: Any,
         answers_file: Path,
+        beside: Iterable[Path] = (),
         check: Callable[[], None],
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.server = ModelServer(options, environment)
         self._model, self._tokenizer, self._check = model, tokenizer, check
         answers_file.parent.mkdir(exist_ok=True)
-        self._kept = AnswerFile(answers_file)
+        self._kept = AnswerFile(answers_file, beside)
 
     def close(self) -> None:
         self.server.close()

@@ -100,7 +100,10 @@ class RolloutServer:
         """
         self._answers.mkdir(exist_ok=True)
         self._forget(before=step - self._kept_steps)
-        kept = AnswerFile(self._answers / f"step-{step:06d}-{self._distributed.rank}.jsonl")
+        kept = AnswerFile(
+            self._answers / f"step-{step:06d}-{self._distributed.rank}.jsonl",
+            self._answers.glob(f"step-{step:06d}-*.jsonl"),
+        )
         temperature, indices = request.options.temperature, range(request.n_samples)
         missing = missing_answers(kept, prompts, request)
         if self._distributed.any(bool(missing)):
@@ -156,7 +159,10 @@ class RolloutServer:
         )
 
     def _forget(self, *, before: int) -> None:
-        for path in self._answers.glob(f"step-*-{self._distributed.rank}.jsonl"):
+        """Of all processes, of earlier starts too."""
+        if not self._distributed.is_main:
+            return
+        for path in self._answers.glob("step-*.jsonl"):
             found = re.match(r"step-(\d+)-", path.name)
             if found and int(found[1]) < before:
                 path.unlink()

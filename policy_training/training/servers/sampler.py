@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,15 +67,22 @@ class ServedAnswer:
 
 
 class AnswerFile:
-    """Answers one a line, appended as they come: a run that is started again asks for the others alone."""
+    """Answers one a line, appended as they come: a run that is started again asks for the others alone.
 
-    def __init__(self, path: Path) -> None:
+    `beside`: files of the other processes, of this start and of earlier ones with more of them. Their answers are there
+    as well: what was asked does not depend on which process asked it. Of several to the same, this file's own counts.
+    """
+
+    def __init__(self, path: Path, beside: Iterable[Path] = ()) -> None:
         self.path = path
         self.answers: dict[tuple[str, float, int], ServedAnswer] = {}
         self._end_line()
-        for line in path.read_bytes().splitlines() if path.exists() else ():
-            answer = ServedAnswer(**json.loads(line))
-            self.answers[answer.key] = answer
+        for file in (*sorted(set(beside) - {path}), path):
+            found = file.read_bytes() if file.exists() else b""
+            # Another process may be writing the last line of its own.
+            for line in found[: found.rfind(b"\n") + 1].splitlines():
+                answer = ServedAnswer(**json.loads(line))
+                self.answers[answer.key] = answer
 
     def add(self, answers: Sequence[ServedAnswer]) -> None:
         """On the disk when it returns. What is there already stays as it is."""

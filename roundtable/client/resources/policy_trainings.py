@@ -44,6 +44,7 @@ class BestOfNBodyRequest(TypedDict):
     prompt_set: NotRequired[int]
     preset: NotRequired[Literal["llama2", "tiny"]]
     samplers: NotRequired[list[int]]
+    start_answers: NotRequired[bool]
     stored_policies: NotRequired[list[int]]
     stored_others: NotRequired[bool]
 

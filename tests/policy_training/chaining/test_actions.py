@@ -9,16 +9,19 @@ from django.urls import reverse
 from django.utils.timezone import now as timezone_now
 from django.utils.translation import override
 
-from annotation.models import PromptSet
+from annotation.models import PreferenceDataset, PromptSet
 from learning.interface.options import UserError
 from policy_training.chaining.actions import (
     ACTIONS,
+    Recipe,
     cancel_chained,
     queue_due_trainings,
     queue_training,
     retry_chained,
+    start_or_chain,
 )
 from policy_training.chaining.arguments import _LISTS, _ROWS, _WORDS
+from policy_training.dpo.actions import dpo_config
 from policy_training.models import ChainedTraining
 from policy_training.registry import PolicyNameTaken
 from rounds.worker_tasks import periodic_tasks, tell_of_refusal
@@ -26,11 +29,13 @@ from runs.actions import cancel_run, retry_run
 from runs.errors import IllegalTransition
 from runs.models import Run
 from tests.other_connection import in_another_connection, until_it_waits
-from tests.policy_training.chaining.conftest import make_policy
+from tests.policy_training.chaining.conftest import command_of, make_policy
 from tests.policy_training.test_commands import refused
-from workspace.actions import create_project
+from tests.rewardmodel.test_actions import judge  # noqa: F401
+from workspace.actions import add_criterion, create_project
 from workspace.errors import ActionError
-from workspace.models import AuditEvent
+from workspace.members import remove_member
+from workspace.models import AuditEvent, User
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 
@@ -173,6 +178,62 @@ def test_it_acts_for_who_asked_only_while_they_manage_and_for_who_tries_it_again
     assert queue_due_trainings() == 1
     training.refresh_from_db()
     assert (training.state, training.requested_by, training.run.requested_by) == ("queued", ruth, ruth)
+
+
+@pytest.mark.parametrize("gone", ["from the project", "from the site"])
+def test_an_operator_who_is_gone_is_acted_for_no_more(kitchen, first, ask_ppo, max_, ruth, gone):
+    kitchen.memberships.filter(user=ruth).update(role="manager")
+    User.objects.filter(pk=max_.pk).update(is_staff=True, is_superuser=True)
+    training = ask_ppo(first)
+    make_policy(first)
+    if gone == "from the project":
+        remove_member(actor=ruth, project=kitchen, user=max_)
+    else:
+        User.objects.filter(pk=max_.pk).update(is_active=False)
+    assert queue_due_trainings() == 1
+    training.refresh_from_db()
+    assert training.state == "refused" and training.run is None
+    assert training.error.startswith("max, who asked for this training, is not a manager")
+
+
+def test_an_operator_who_does_not_manage_the_project_is_told_when_they_ask(
+    kitchen, first, ask_ppo, max_, make_user
+):
+    make_user("root", is_staff=True, is_superuser=True)
+    asked = command_of(Recipe.PPO, "second", "--after-run", str(first.pk))
+    assert "root does not manage the project" in refused(*asked, "--actor", "root")
+    assert not ChainedTraining.objects.exists()
+    training = ask_ppo(first)
+    cancel_chained(actor=max_, training=training)
+    said = refused("chained_trainings", "kitchen", "--retry", str(training.pk), "--actor", "root")
+    assert "root does not manage the project" in said
+
+
+def test_a_dpo_that_is_refused_leaves_no_dataset_behind(kitchen, first, judge, max_):  # noqa: F811
+    harmless = add_criterion(actor=max_, project=kitchen, name="harmless", question="Which harms less?")
+    judge("train", tie=True, on=harmless)
+    before = set(PreferenceDataset.objects.values_list("pk", flat=True))
+    asked = (*command_of(Recipe.DPO, "liked", "--after-run", str(first.pk)), "--criterion", "harmless")
+    assert "0 usable comparisons of 1 in the split train" in refused(*asked)
+    assert set(PreferenceDataset.objects.values_list("pk", flat=True)) == before
+    # What waits keeps its dataset; another that takes it and is refused does not take it away.
+    helpful = kitchen.criteria.exclude(pk=harmless.pk).get()
+    waits = command_of(Recipe.DPO, "liked", "--after-run", str(first.pk))
+    call_command(*waits, "--criterion", helpful.name, verbosity=0)
+    kept = PreferenceDataset.objects.exclude(pk__in=before).get()
+    assert ChainedTraining.objects.get().arguments["dataset"]["id"] == kept.pk
+    with pytest.raises(ActionError, match="found 100000"):
+        start_or_chain(
+            Recipe.DPO,
+            actor=max_,
+            project=kitchen,
+            name="other",
+            start=first,
+            config=dpo_config("tiny"),
+            criteria=[helpful],
+            processes=100_000,
+        )
+    assert PreferenceDataset.objects.filter(pk=kept.pk).exists()
 
 
 def test_a_name_that_was_taken_meanwhile_gets_a_number(first, ask_ppo, max_, kitchen):

@@ -7,7 +7,8 @@ from django.urls import reverse
 from annotation.models import PreferenceDataset
 from policy_training.chaining.actions import ACTIONS, Recipe, cancel_chained, queue_due_trainings
 from policy_training.models import ChainedTraining
-from runs.models import Run
+from policy_training.registry import add_policy
+from runs.models import Artifact, Run
 from tests.policy_training.chaining.conftest import (
     API,
     COMMANDS,
@@ -18,7 +19,7 @@ from tests.policy_training.chaining.conftest import (
     make_policy,
 )
 from tests.policy_training.test_commands import refused
-from tests.policy_training.test_forms import same
+from tests.policy_training.test_forms import same, shown
 
 pytestmark = [pytest.mark.db, pytest.mark.sqlite_only, pytest.mark.django_db]
 
@@ -75,6 +76,49 @@ def test_by_page_command_and_api_it_waits_and_then_is_what_the_command_asks_of_t
     assert (
         PreferenceDataset.objects.count() <= datasets + 1
     )  # judgments are frozen once, when they are asked for
+
+
+def test_of_best_of_n_the_policy_that_is_being_made_answers_beside_others(client, kitchen, first, max_):
+    client.force_login(max_)
+    artifact = Artifact.objects.create(
+        project=kitchen, kind="policy", path="models/older", sha256="2" * 64, size_bytes=1
+    )
+    older = add_policy(actor=max_, project=kitchen, name="older", artifact=artifact)
+    address, at = reverse("policies:best_of_n", args=["kitchen"]), f"run-{first.pk}"
+    sent = shown(client, address) | {
+        "name": "next", "start": at, "reward_model": kitchen.reward_models.get().pk, "samplers": [older.pk],
+        "prompt_set": kitchen.prompt_sets.get(name="asked").pk, "candidates.samples_per_prompt": "5",
+    }  # fmt: skip
+    for given, answers in ((sent, 5), (sent | {"start_answers": "on"}, 10)):  # to each prompt
+        preview = client.get(address, given | {"part": "preview"}).content.decode()
+        assert f">{answers}<" in preview
+    answer = client.post(address, sent | {"start_answers": "on"})
+    assert answer.status_code == 302, answer.context["form"].errors
+    by_page = ChainedTraining.objects.get()
+    cancel_chained(actor=max_, training=by_page)
+    asked = ("--sampler", "older", "--start-answers", "--set", "candidates.samples_per_prompt=5")
+    call_command(*command_of(Recipe.BEST_OF_N, "next", "--after-run", str(first.pk)), *asked, verbosity=0)
+    by_command = ChainedTraining.objects.latest("pk")
+    assert by_command.arguments == by_page.arguments
+    cancel_chained(actor=max_, training=by_command)
+    body = {"samplers": [older.pk], "start_answers": True, "settings": {"candidates.samples_per_prompt": 5}}
+    answer = ask_by_program(client, kitchen, Recipe.BEST_OF_N, "next", after_run=first.pk, **body)
+    assert answer.status_code == 202, answer.json()
+    by_program = ChainedTraining.objects.latest("pk")
+    assert by_program.arguments == by_page.arguments
+    policy = make_policy(first)
+    assert queue_due_trainings() == 1
+    by_program.refresh_from_db()
+    run = by_program.run
+    assert run.config["sampler_names"] == ["older", "first"]
+    assert run.parameters["samplers"] == [older.pk, policy.pk]
+    assert run.config["samplers"][1] == run.config["model"]["source"]
+    # It is the run that names both; who is named answers once.
+    for named in (("--sampler", "older", "--sampler", "first"), (*asked[:3], "--sampler", "first")):
+        call_command(
+            *command_of(Recipe.BEST_OF_N, "next", "--start", "first"), *named, *asked[3:], verbosity=0
+        )
+        assert same(run, Run.objects.latest("pk"))
 
 
 def test_three_recipes_are_asked_for_at_once(client, kitchen, first, max_):

@@ -88,6 +88,39 @@ def test_page_command_and_api_ask_people_about_the_same_checkpoints(
     assert "at most 20 checkpoints" in refused(*command, *people, "--steps", *many)
 
 
+@pytest.mark.parametrize(
+    ("kept", "named", "said"),
+    [
+        (20, [3], None),
+        (39, [], "20 of the 39 kept ones, spread evenly over the training."),
+        (
+            39,
+            [3, 5],
+            "20 of the 39 kept ones: those of the steps that were named (3, 5), the others spread evenly over the "
+            "training.",
+        ),
+        (39, list(range(20)), "20 of the 39 kept ones, those of the steps that were named."),
+    ],
+)
+def test_the_page_says_which_of_the_kept_checkpoints_were_evaluated(
+    client, training, policy, project, model, prompt_set, criterion, max_, monkeypatch, kept, named, said  # noqa: F811
+):  # fmt: skip
+    keep(monkeypatch, range(kept))
+    run = actions.evaluate_along_run(
+        actor=max_, project=project, run=training, reward_model=model, prompt_set=prompt_set,
+        config=actions.comparison_config(), criteria=[criterion] if named else [], steps=named,
+    )  # fmt: skip
+    figures = {"score": 1.0, "prompts": 3, "kl": 0.5, "by_reward": counts(1, 1, 1), "by_judge": None}
+    others = [{"name": one["name"], "step": one["step"]} | figures for one in run.config["others"]]
+    comparison = PolicyComparison.objects.create(
+        project=project, policy=policy, reward_model=model, prompt_set="asked", of_run=training, produced_by=run,
+        report={"policy": {"score": 0.5}, "others": others},
+    )  # fmt: skip
+    client.force_login(max_)
+    page = client.get(reverse("policies:comparison", args=["kitchen", comparison.pk])).content.decode()
+    assert (said in page) if said else ("kept ones" not in page)
+
+
 def test_people_compare_checkpoints_blindly_and_their_curve_stands_beside_the_rewards(
     client, training, policy, project, model, prompt_set, criterion, max_, ruth, ada, make_user, tmp_path, settings,  # noqa: F811
     monkeypatch,

@@ -77,6 +77,7 @@ def test_the_servers_answers_are_the_candidates_and_none_is_asked_for_twice(
         assert len(kept.read_bytes().splitlines()) == 2 * breaks_at
         with open(kept, "ab") as file:
             file.write(b'{"prompt_id": "p')  # killed in the middle of a line
+        kept.rename(kept.with_name("answers-0-3.jsonl"))  # of a process that the further start has not
         result = in_process(best_of_n, BestOfNConfig, run)
         requests = [body for _, body, _ in server.requests]
     # Prompts x temperatures x samples, two to a request; what was refused was asked for once more, nothing else.

@@ -80,8 +80,10 @@ def test_kl_and_perplexity_are_the_models_own_and_no_answer_is_asked_for_twice(
         run = create_run(tmp_path / "run", "evaluate", config, prompts=rows)
         with pytest.raises(UserError, match="no more"):
             in_process(evaluate, EvaluateConfig, run)
-        with open(run.path / "answers/served-0.jsonl", "ab") as file:
+        kept = run.path / "answers/served-0.jsonl"
+        with open(kept, "ab") as file:
             file.write(b'{"prompt_id": "p')  # killed in the middle of a line
+        kept.rename(kept.with_name("served-3.jsonl"))  # of a process that the further start has not
         result = in_process(evaluate, EvaluateConfig, run)
         requests = [body for _, body, _ in server.requests]
     asked = Counter((str(body["prompt"]), body["seed"]) for body in requests)

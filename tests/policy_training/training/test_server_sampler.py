@@ -127,8 +127,12 @@ def config_for(policy_path, **server):
     )  # fmt: skip
 
 
-def test_a_killed_run_asks_only_for_what_it_has_not(tmp_path, policy_path, monkeypatch):
-    """The fifth request is refused; the run then started again asks for the others, and every answer is there once."""
+@pytest.mark.parametrize("asked_by", [0, 1])
+def test_a_killed_run_asks_only_for_what_it_has_not(tmp_path, policy_path, monkeypatch, asked_by):
+    """The fifth request is refused; the run then started again asks for the others, and every answer is there once.
+
+    So where it goes on with fewer processes, and one that is no more had asked.
+    """
     is_well = False
 
     def reply(number, path, body):
@@ -150,6 +154,7 @@ def test_a_killed_run_asks_only_for_what_it_has_not(tmp_path, policy_path, monke
         stored = {json.loads(line)["text"] for line in kept.splitlines()}
         assert len(asked) == 5 and len(stored) == 4
         file.write_bytes(kept + b'{"prompt_id": "p0", "tempe')  # the machine stopped in the middle of a line
+        file.rename(file.with_name(f"answers-{asked_by}.jsonl"))
         is_well = True
         in_process(sample, SampleConfig, run)
         again = [body["seed"] for _, body, _ in server.requests][len(asked) :]
@@ -183,6 +188,34 @@ def test_answers_that_are_kept_already_stay(tmp_path, toy, tokenizer):
     file.add([answer])
     file.add([replace(answer, text="Two.")])
     assert list(AnswerFile(tmp_path / "answers.jsonl").answers.values()) == [answer]
+
+
+def test_answers_of_other_processes_are_there_too_and_only_its_own_file_is_written(tmp_path, toy, tokenizer):
+    client, wanted = toy()
+    [answer] = read_answers(
+        client, tokenizer, wanted, {"choices": [{"text": "One.", "finish_reason": "stop"}]}, 9
+    )
+    own, other = tmp_path / "answers-0.jsonl", tmp_path / "answers-1.jsonl"
+    AnswerFile(other).add([answer, replace(answer, sample_index=1)])
+    written = other.read_bytes() + b'{"prompt_id": "p'  # the other process is writing
+    other.write_bytes(written)
+    AnswerFile(own).add([replace(answer, text="Two.")])
+    file = AnswerFile(own, tmp_path.glob("answers-*.jsonl"))
+    assert [one.text for one in file.answers.values()] == ["Two.", "One."]
+    file.add([replace(answer, sample_index=1, text="Three."), replace(answer, sample_index=2)])
+    assert [one.sample_index for one in AnswerFile(own).answers.values()] == [0, 2]
+    assert other.read_bytes() == written
+
+
+def test_a_run_without_a_name_of_its_policy_asks_for_the_folders(tmp_path, policy_path, monkeypatch):
+    config = replace(config_for(policy_path), policy_name="")
+    with serving(lambda number, path, body: completion()) as server:
+        for name, value in environment_for(server.address).items():
+            monkeypatch.setenv(name, value)
+        run = create_run(tmp_path / "run", "sample", config, prompts=prompt_rows(1))
+        in_process(sample, SampleConfig, run)
+    assert {body["model"] for _, body, _ in server.requests} == {f"{policy_path.name}-served"}
+    assert run.result()["server"]["models"] == [policy_path.name]
 
 
 def test_a_penalty_that_no_server_knows_is_refused():

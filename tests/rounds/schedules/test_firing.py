@@ -17,7 +17,7 @@ from rounds.stages.machine import advance_round
 from runs.models import Run
 from tests.rounds.annotating import at_annotation, judge_elsewhere, judge_next
 from tests.rounds.schedules.conftest import HOUR, MONDAY, WEEK
-from workspace.members import remove_member, set_role
+from workspace.members import NotAManager, remove_member, set_role
 from workspace.models import AuditEvent
 from workspace.project_settings import set_time_zone
 
@@ -247,6 +247,18 @@ def test_a_schedule_does_not_outlive_its_makers_rights(add_schedule, project, ma
     remove_member(actor=max_, project=project, user=ruth)
     fire_due_schedules(MONDAY + HOUR)
     assert "is not a manager of the project any more" in schedule.firings.get().error
+    assert not Round.objects.exists()
+
+
+def test_nor_an_operators_who_may_make_one_only_as_a_manager(add_schedule, project, max_, make_user):
+    root = make_user("root", is_staff=True, is_superuser=True)
+    with pytest.raises(NotAManager, match="root does not manage the project"):
+        add_schedule(NINE, actor=root)
+    set_role(actor=max_, project=project, user=root, role="manager")
+    schedule = add_schedule(NINE, actor=root)
+    remove_member(actor=max_, project=project, user=root)
+    fire_due_schedules(MONDAY + HOUR)
+    assert "root, who made this schedule, is not a manager" in schedule.firings.get().error
     assert not Round.objects.exists()
 
 
