@@ -13,11 +13,9 @@ from workspace.members import remove_member
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch, address, open_as):
+def test_without_a_connection_going_back_says_so(forgiving_page, begin_work):
     page = forgiving_page
-    make_batch(tasks=3)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+    first = begin_work(page, tasks=3)
     page.keyboard.press("4")
     page.keyboard.press("Enter")
     wait_for_another(page, first)
@@ -30,12 +28,10 @@ def test_without_a_connection_going_back_says_so(forgiving_page, ada, make_batch
 
 
 def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connection(
-    forgiving_page, ada, make_batch, address, open_as, client
+    forgiving_page, begin_work, ada, open_as, client
 ):
     page = forgiving_page
-    make_batch(tasks=1)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+    first = begin_work(page, tasks=1)
     page.wait_for_timeout(300)
     Session.objects.all().delete()
     page.keyboard.press("4")
@@ -50,11 +46,9 @@ def test_an_ended_session_with_nothing_prefetched_is_not_called_a_lost_connectio
     wait_until(page, lambda: Judgment.objects.filter(assignment__public_id=first).exists())
 
 
-def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, address, open_as):
+def test_a_dropped_network_loses_nothing(forgiving_page, begin_work, address):
     page = forgiving_page
-    make_batch(tasks=4)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+    first = begin_work(page, tasks=4)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     page.wait_for_timeout(300)
     page.context.set_offline(True)
@@ -79,11 +73,9 @@ def test_a_dropped_network_loses_nothing(forgiving_page, ada, make_batch, addres
     expect(page.locator("[name=rationale]")).to_have_value("half a thou")
 
 
-def test_an_answer_whose_receipt_was_lost_is_stored_once(forgiving_page, ada, make_batch, address, open_as):
+def test_an_answer_whose_receipt_was_lost_is_stored_once(forgiving_page, begin_work):
     page = forgiving_page
-    make_batch(tasks=2)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+    first = begin_work(page, tasks=2)
     lost = []
 
     def lose(route):
@@ -105,13 +97,9 @@ def test_an_answer_whose_receipt_was_lost_is_stored_once(forgiving_page, ada, ma
     assert Judgment.objects.count() == 1
 
 
-def test_an_ended_session_keeps_the_answer_until_after_the_login(
-    forgiving_page, live_server, ada, make_batch, address, open_as
-):
+def test_an_ended_session_keeps_the_answer_until_after_the_login(forgiving_page, begin_work, live_server):
     page = forgiving_page
-    make_batch(tasks=3)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+    first = begin_work(page, tasks=3)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     page.wait_for_timeout(300)
     Session.objects.all().delete()
@@ -129,12 +117,8 @@ def test_an_ended_session_keeps_the_answer_until_after_the_login(
     assert (judgment.rationale, judgment.strengths) == ("clearly", [3])
 
 
-def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
-    page, ada, make_batch, address, open_as
-):
-    make_batch(tasks=2)
-    open_as(page, ada).goto(address("annotate"))
-    handle = wait_for_task(page)
+def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(page, begin_work, address):
+    handle = begin_work(page, tasks=2)
     page.keyboard.press("3")
     # The draft, and its key with it, must be there for the second window.
     wait_until(page, lambda: bool(Assignment.objects.get(public_id=handle).draft))
@@ -162,11 +146,9 @@ def test_another_answer_from_a_second_window_is_given_back_and_not_dropped(
     assert Judgment.objects.latest("pk").strengths == [2]
 
 
-def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, ada, make_batch, address, open_as):
+def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, begin_work):
     page = forgiving_page
-    make_batch(tasks=2)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+    first = begin_work(page, tasks=2)
     page.wait_for_timeout(300)
     page.context.clear_cookies(name="csrftoken")
     page.keyboard.press("5")
@@ -176,12 +158,8 @@ def test_a_csrf_token_that_went_away_is_renewed_unseen(forgiving_page, ada, make
     assert "csrftoken" in {cookie["name"] for cookie in page.context.cookies()}
 
 
-def test_who_is_removed_is_told_so_and_keeps_what_was_typed(
-    page, ada, max_, project, make_batch, address, open_as
-):
-    make_batch(tasks=3)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+def test_who_is_removed_is_told_so_and_keeps_what_was_typed(page, begin_work, ada, max_, project):
+    first = begin_work(page, tasks=3)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     remove_member(actor=max_, project=project, user=ada)
     page.keyboard.press("3")

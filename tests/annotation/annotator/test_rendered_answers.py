@@ -87,15 +87,11 @@ FORMULAS = (
 )
 
 
-def test_formulas_are_drawn_under_the_sites_policy_and_only_where_there_are_some(
-    page, ada, make_batch, address, open_as
-):
+def test_formulas_are_drawn_under_the_sites_policy_and_only_where_there_are_some(page, begin_work):
     """The console has no complaint (the page fixture looks): no style attribute was refused."""
     requests = []
     page.on("request", lambda request: requests.append(request.url))
-    make_batch(tasks=1, texts=[FORMULAS, "None, for $5."], name="formulas")
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+    begin_work(page, tasks=1, texts=[FORMULAS, "None, for $5."], name="formulas")
     page.wait_for_selector(".math-display[data-drawn] .katex")
     expect(page.locator(".math-inline .katex, .math-display .katex")).to_have_count(7)
     expect(page.locator(".katex mtd")).to_have_count(4)
@@ -117,16 +113,14 @@ def test_formulas_are_drawn_under_the_sites_policy_and_only_where_there_are_some
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_without_formulas_katex_is_not_loaded_and_wide_tables_scroll(page, ada, make_batch, address, open_as):
+def test_without_formulas_katex_is_not_loaded_and_wide_tables_scroll(page, begin_work):
     requests = []
     page.on("request", lambda request: requests.append(request.url))
     columns = ["Name of plan", "Storage", "Users", "Support", "Backups", "Regions", "Price", "Trial"]
     plan = ["Professional", "1,500 GB", "250", "Telephone", "hourly", "Europe", "$15/month", "thirty days"]
     rows = [columns, ["---"] * 8, plan]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    make_batch(tasks=1, texts=[table, "Costs $5 or $6."])
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+    begin_work(page, tasks=1, texts=[table, "Costs $5 or $6."])
     assert not [url for url in requests if "katex" in url]
     page.set_viewport_size({"width": 390, "height": 900})
     box = page.locator(".prose .table-scroll")

@@ -44,20 +44,16 @@ def test_ten_pairs_are_judged_by_keyboard_alone(page, ada, make_batch, address, 
             assert (tiers[0], judgment.strengths) == ([expected[said][0]], [expected[said][1]])
 
 
-def test_enter_without_a_choice_says_what_is_missing(page, ada, make_batch, address, open_as):
-    make_batch(tasks=1)
-    open_as(page, ada).goto(address("annotate"))
-    handle = wait_for_task(page)
+def test_enter_without_a_choice_says_what_is_missing(page, begin_work):
+    handle = begin_work(page, tasks=1)
     page.keyboard.press("Enter")
     expect(page.locator("#task-problem")).to_contain_text("First choose which answer", use_inner_text=True)
     assert wait_for_task(page) == handle
     assert not Judgment.objects.exists()
 
 
-def test_the_next_task_is_there_at_once(page, ada, make_batch, address, open_as):
-    make_batch(tasks=4)
-    open_as(page, ada).goto(address("annotate"))
-    handle = wait_for_task(page)
+def test_the_next_task_is_there_at_once(page, begin_work):
+    handle = begin_work(page, tasks=4)
     wait_until(page, lambda: Assignment.objects.count() == 2)
     page.wait_for_timeout(200)
     page.keyboard.press("7")
@@ -73,12 +69,8 @@ def test_the_next_task_is_there_at_once(page, ada, make_batch, address, open_as)
     wait_until(page, lambda: Judgment.objects.count() == 1)
 
 
-def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
-    page, ada, make_batch, address, open_as
-):
-    make_batch(tasks=3)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(page, begin_work):
+    first = begin_work(page, tasks=3)
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     wait_for_another(page, first)
@@ -101,10 +93,8 @@ def test_the_last_answer_is_changed_and_the_task_on_screen_comes_back(
     assert tiers_to_labels(newest.order_shown, newest.tiers) == [["B"], ["A"]]
 
 
-def test_skipping_by_key_leaves_the_task_to_others(page, ada, ruth, project, make_batch, address, open_as):
-    make_batch(tasks=2)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+def test_skipping_by_key_leaves_the_task_to_others(page, begin_work, ruth, project):
+    first = begin_work(page, tasks=2)
     page.keyboard.press("s")
     wait_for_another(page, first)
     skipped = Assignment.objects.get(public_id=first)
@@ -113,12 +103,8 @@ def test_skipping_by_key_leaves_the_task_to_others(page, ada, ruth, project, mak
     assert claim_task(actor=ruth, project=project).task == skipped.task
 
 
-def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
-    page, ada, make_batch, address, open_as
-):
-    make_batch(tasks=3)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(page, begin_work):
+    first = begin_work(page, tasks=3)
     page.keyboard.press("n")
     page.keyboard.type("a long thought")
     page.keyboard.press("Escape")
@@ -150,12 +136,10 @@ def test_a_skip_is_undone_with_what_was_typed_and_the_task_behind_it_follows(
 
 
 def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
-    forgiving_page, ada, ruth, project, make_batch, address, open_as
+    forgiving_page, begin_work, ruth, project
 ):
     page = forgiving_page
-    make_batch(tasks=2)
-    open_as(page, ada).goto(address("annotate"))
-    first = wait_for_task(page)
+    first = begin_work(page, tasks=2)
     page.keyboard.press("s")
     wait_for_another(page, first)
     wait_until(page, lambda: Assignment.objects.get(public_id=first).state == "skipped")
@@ -171,11 +155,9 @@ def test_a_skipped_task_that_somebody_else_took_stays_away_and_says_so(
 
 
 @pytest.mark.parametrize("width", [1280, 1000, 800, 600, 320])
-def test_choosing_a_grade_moves_nothing(page, ada, make_batch, address, open_as, width):
+def test_choosing_a_grade_moves_nothing(page, begin_work, width):
     page.set_viewport_size({"width": width, "height": 900})
-    make_batch(tasks=1)
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+    begin_work(page, tasks=1)
     height = "document.querySelector('.task-footer').getBoundingClientRect().height"
     before = page.evaluate(height)
     for digit in "123456780":
@@ -183,10 +165,8 @@ def test_choosing_a_grade_moves_nothing(page, ada, make_batch, address, open_as,
         assert page.evaluate(height) == before
 
 
-def test_a_tie_is_shown_on_both_answers(page, ada, make_batch, address, open_as):
-    make_batch(tasks=1)
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+def test_a_tie_is_shown_on_both_answers(page, begin_work):
+    begin_work(page, tasks=1)
     rings = "[...document.querySelectorAll('.response')].map(e => getComputedStyle(e).boxShadow)"
     assert page.evaluate(rings) == ["none", "none"]
     page.keyboard.press("0")
@@ -198,12 +178,10 @@ def test_a_tie_is_shown_on_both_answers(page, ada, make_batch, address, open_as)
 @pytest.mark.parametrize("name", ["Guideline", "Keys"])
 @pytest.mark.parametrize("close", ["Escape", "Close"])
 def test_after_the_guideline_or_the_keys_enter_submits(
-    page, ada, max_, project, make_batch, address, open_as, responses, name, close
+    page, begin_work, max_, project, responses, name, close
 ):
     publish_guideline(actor=max_, project=project, text="Prefer the kinder answer.")
-    make_batch(tasks=1, responses_per_task=responses)
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+    begin_work(page, tasks=1, responses_per_task=responses)
     page.set_viewport_size({"width": 900, "height": 900})  # no room beside the task: a dialog
     page.get_by_role("button", name=name).click()
     if close == "Escape":
@@ -221,10 +199,8 @@ def test_after_the_guideline_or_the_keys_enter_submits(
     assert Judgment.objects.get().strengths == [1] * (responses - 1)
 
 
-def test_after_a_click_on_the_theme_or_on_as_written_enter_submits(page, ada, make_batch, address, open_as):
-    make_batch(tasks=1)
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+def test_after_a_click_on_the_theme_or_on_as_written_enter_submits(page, begin_work):
+    begin_work(page, tasks=1)
     page.keyboard.press("3")
     page.locator("#theme-toggle").click()
     theme = page.get_attribute("html", "data-bs-theme")
@@ -234,10 +210,8 @@ def test_after_a_click_on_the_theme_or_on_as_written_enter_submits(page, ada, ma
     expect(page.locator("html")).to_have_attribute("data-bs-theme", theme)
 
 
-def test_after_a_refused_enter_the_ring_is_on_what_is_chosen(page, ada, make_batch, address, open_as):
-    make_batch(tasks=1)
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+def test_after_a_refused_enter_the_ring_is_on_what_is_chosen(page, begin_work):
+    begin_work(page, tasks=1)
     page.keyboard.press("Enter")
     page.keyboard.press("2")
     focused = page.evaluate("document.activeElement.value")
@@ -246,10 +220,8 @@ def test_after_a_refused_enter_the_ring_is_on_what_is_chosen(page, ada, make_bat
     expect(page.locator("input[name=scale]:checked")).to_have_attribute("value", "3")
 
 
-def test_after_a_click_on_a_point_the_arrow_keys_scroll(page, ada, make_batch, address, open_as):
-    make_batch(tasks=1)
-    open_as(page, ada).goto(address("annotate"))
-    wait_for_task(page)
+def test_after_a_click_on_a_point_the_arrow_keys_scroll(page, begin_work):
+    begin_work(page, tasks=1)
     page.locator(".point").nth(1).click()
     page.keyboard.press("ArrowDown")
     expect(page.locator("input[name=scale]:checked")).to_have_attribute("value", "2")
