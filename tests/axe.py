@@ -28,3 +28,22 @@ def run_axe(page: Page) -> list[dict[str, Any]]:
         }""",
         [RULES, STICKY],
     )
+
+
+def axe(page: Page) -> list[tuple[str, list[str]]]:
+    """Each rule that is broken, with up to three elements that break it."""
+    return [(v["id"], [node["html"][:120] for node in v["nodes"]][:3]) for v in run_axe(page)]
+
+
+def complaints(page: Page, width: int) -> list[str]:
+    """Every element that breaks a rule, and what makes the page wider than a window of `width` pixels."""
+    said = [f"{item['id']}: {node['html']}" for item in run_axe(page) for node in item["nodes"]]
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        wide = page.evaluate(
+            "width => [...document.querySelectorAll('body *')]"
+            ".filter(e => e.getBoundingClientRect().right > width || e.scrollWidth > width)"
+            ".map(e => e.outerHTML.slice(0, 80))",
+            width,
+        )
+        said.append(f"the page is wider than the window: {wide[:3]}")
+    return said

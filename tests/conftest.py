@@ -36,6 +36,7 @@ CHROMIUM_FLAGS = [
 LONGEST_FIRST = [
     "tests/demo/test_demo.py",
     "tests/learning/test_checkpoints.py",
+    "tests/rewardmodel/training/test_same_update.py",
     "tests/rewardmodel/training/test_train.py",
     "tests/runs/test_training_runs.py",
     "tests/learning/test_engine.py",

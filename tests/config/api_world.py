@@ -45,7 +45,7 @@ SECRET_SOURCE = "secret-policy-7b"
 
 
 def make(project, manager, annotator, file, reviewer=None):
-    """Keys by the names that tests/config/test_api_roles.py uses."""
+    """Keys by the names that tests/config/api_table.py uses."""
     of = {"actor": manager, "project": project}
     criterion = project.criteria.get()
     prompt_set = get_or_create_prompt_set(**of, name="questions", purpose="policy")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.db import connection, connections
 from django.db.models.functions import Now
+from django.urls import reverse
 
 from learning.interface.run_directory import RunDirectory
 from runs.actions import queue_run
@@ -221,3 +222,47 @@ def assert_done_with_the_same_result(run: Run, count: int) -> None:
     assert saved_results(run) == [expected_digest(count)]
     assert_never_two_at_once(run)
     assert not pids_of_run(run.process_tag, 10_000)
+
+
+HOSTILE = "<script>alert(1)</script> \u202e <img src=x onerror=alert(2)> \x00 [x](javascript:alert(3))"
+
+
+@pytest.fixture
+def run(queue_counting):
+    return queue_counting(title="Train the reward model")
+
+
+@pytest.fixture
+def filled(run):
+    """A running run with everything a directory may have."""
+    Run.objects.filter(pk=run.pk).update(
+        state="running",
+        progress={
+            "stage": "training",
+            "step": 30,
+            "steps_total": 120,
+            "eta_seconds": 75.0,
+            "outcome": "running",
+            "notes": [
+                "12 of 480 prompts were cut at 512 tokens, 96 of 960 responses at 32.",
+                "30 of 60 training pairs are equal after the cut at 32 tokens: left out of the loss.",
+            ],
+        },
+        attempt=1,
+        host="machine-1",
+        **fields_of("running"),
+    )
+    run.path.mkdir(parents=True)
+    (run.path / "config.json").write_text("{}")
+    rows = [{"step": n, "loss": 1 / n, "accuracy": 0.5} for n in range(1, 31)]
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (run.path / "samples.jsonl").write_text(
+        json.dumps({"step": 30, "prompt": HOSTILE, "response": "Yes."}) + "\n"
+    )
+    (run.path / "log.txt").write_text(f"starting\n{HOSTILE}\nstep 30\n")
+    run.refresh_from_db()
+    return run
+
+
+def url(page: str, run: Run, **more) -> str:
+    return reverse(f"runs:{page}", kwargs={"slug": run.project.slug, "pk": run.pk, **more})

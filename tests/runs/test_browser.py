@@ -12,8 +12,7 @@ from playwright.sync_api import expect
 
 from runs.models import Run
 from tests.axe import run_axe
-from tests.runs.conftest import fields_of, until
-from tests.runs.test_views import filled, run, url  # noqa: F401
+from tests.runs.conftest import fields_of, until, url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
@@ -29,7 +28,7 @@ def max_looks(page, client, live_server, max_):
     return page
 
 
-def test_curves_log_and_state_move_and_polling_ends_with_the_run(max_looks, live_server, filled):  # noqa: F811
+def test_curves_log_and_state_move_and_polling_ends_with_the_run(max_looks, live_server, filled):
     page = max_looks
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -59,7 +58,7 @@ def test_curves_log_and_state_move_and_polling_ends_with_the_run(max_looks, live
     assert page.evaluate("window.alert.toString()").startswith("function"), "no sample text ran"
 
 
-def test_a_hidden_page_asks_for_nothing(max_looks, live_server, filled):  # noqa: F811
+def test_a_hidden_page_asks_for_nothing(max_looks, live_server, filled):
     page = max_looks
     page.goto(live_server.url + url("run", filled))
     page.wait_for_selector("#curves[data-points='30']")
@@ -75,7 +74,7 @@ def test_a_hidden_page_asks_for_nothing(max_looks, live_server, filled):  # noqa
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
-def test_pages_are_accessible_and_fit(max_looks, live_server, filled, theme, width):  # noqa: F811
+def test_pages_are_accessible_and_fit(max_looks, live_server, filled, theme, width):
     page = max_looks
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size({"width": width, "height": 900})
@@ -217,7 +216,7 @@ def test_when_the_session_ends_the_page_leaves_for_the_login(
     client,
     live_server,
     max_,
-    filled,  # noqa: F811
+    filled,
     name,
 ):
     client.force_login(max_)
@@ -239,7 +238,7 @@ def test_when_the_session_ends_the_page_leaves_for_the_login(
     context.close()
 
 
-def test_the_curves_stop_asking_when_the_session_has_ended(browser, client, live_server, max_, filled):  # noqa: F811
+def test_the_curves_stop_asking_when_the_session_has_ended(browser, client, live_server, max_, filled):
     client.force_login(max_)
     context = browser.new_context()
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
@@ -257,7 +256,7 @@ def test_the_curves_stop_asking_when_the_session_has_ended(browser, client, live
     context.close()
 
 
-def test_cancelling_a_run_asks_first(max_looks, live_server, filled):  # noqa: F811
+def test_cancelling_a_run_asks_first(max_looks, live_server, filled):
     page = max_looks
     page.goto(live_server.url + url("run", filled))
     page.get_by_role("button", name="Cancel the run").click()

@@ -1,8 +1,7 @@
-"""Run pages: who sees them, what they say, what they send again, and what they never give out."""
+"""Run pages: who sees them, what they say, and their buttons."""
 
 import itertools
 import json
-import os
 import re
 
 import pytest
@@ -12,52 +11,12 @@ from django.urls import reverse
 from learning.interface.run_directory import RunDirectory
 from runs.models import Run, Worker
 from runs.presentation import progress_of
-from runs.run_files import downsample, panel_of
-from tests.runs.conftest import fields_of
+from tests.runs.conftest import HOSTILE, fields_of, url
 from workspace.actions import create_project
 from workspace.members import set_role
 from workspace.models import AuditEvent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.db]
-
-HOSTILE = "<script>alert(1)</script> \u202e <img src=x onerror=alert(2)> \x00 [x](javascript:alert(3))"
-
-
-@pytest.fixture
-def run(queue_counting):
-    return queue_counting(title="Train the reward model")
-
-
-@pytest.fixture
-def filled(run):
-    """A running run with everything a directory may have."""
-    Run.objects.filter(pk=run.pk).update(
-        state="running",
-        progress={
-            "stage": "training",
-            "step": 30,
-            "steps_total": 120,
-            "eta_seconds": 75.0,
-            "outcome": "running",
-            "notes": [
-                "12 of 480 prompts were cut at 512 tokens, 96 of 960 responses at 32.",
-                "30 of 60 training pairs are equal after the cut at 32 tokens: left out of the loss.",
-            ],
-        },
-        attempt=1,
-        host="machine-1",
-        **fields_of("running"),
-    )
-    run.path.mkdir(parents=True)
-    (run.path / "config.json").write_text("{}")
-    rows = [{"step": n, "loss": 1 / n, "accuracy": 0.5} for n in range(1, 31)]
-    (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (run.path / "samples.jsonl").write_text(
-        json.dumps({"step": 30, "prompt": HOSTILE, "response": "Yes."}) + "\n"
-    )
-    (run.path / "log.txt").write_text(f"starting\n{HOSTILE}\nstep 30\n")
-    run.refresh_from_db()
-    return run
 
 
 def test_answers_stand_under_the_names_that_people_gave_the_policies(client, filled, max_):
@@ -75,10 +34,6 @@ def test_a_done_run_says_its_last_step_though_its_worker_read_an_earlier_one(fil
     filled.state = "done"
     progress = progress_of(filled)
     assert (progress.step, progress.steps_total, progress.percent) == (120, 120, 100)
-
-
-def url(page: str, run: Run, **more) -> str:
-    return reverse(f"runs:{page}", kwargs={"slug": run.project.slug, "pk": run.pk, **more})
 
 
 @pytest.fixture
@@ -205,111 +160,6 @@ def test_a_run_that_waits_for_a_worker_says_whether_there_is_one(client, run, ru
     assert "none that takes this kind" not in client.get(url("run", run)).content.decode()
 
 
-def test_curves_come_in_pieces_and_begin_anew_with_a_new_attempt(client, filled, ruth):
-    client.force_login(ruth)
-    first = client.get(url("metrics", filled)).json()
-    assert first["reset"] and [row["step"] for row in first["rows"]] == list(range(1, 31))
-    assert first["panels"] == {"Loss": ["loss"], "Accuracy": ["accuracy"]} and not first["finished"]
-    assert first["titles"] == {"Loss": "Loss", "Accuracy": "Accuracy"}
-    assert set(first["about"]) == {"Loss", "Accuracy"} and "half is chance" in first["about"]["Accuracy"]
-    where = {"offset": first["offset"], "fence": first["fence"]}
-    assert client.get(url("metrics", filled), where).json()["rows"] == []
-    with open(filled.path / "metrics.jsonl", "a") as metrics:
-        metrics.write('{"step": 31, "loss": NaN, "note": "x"}\n{"step": 32, "lo')
-    piece = client.get(url("metrics", filled), where)
-    assert "NaN" not in piece.content.decode()
-    assert piece.json()["rows"] == [{"step": 31, "loss": None}] and not piece.json()["reset"]
-    Run.objects.filter(pk=filled.pk).update(fence=2)
-    assert client.get(url("metrics", filled), where).json()["reset"]
-    for offset in ("-1", "x", "9" * 30, "1e9"):
-        answer = client.get(url("metrics", filled), {"offset": offset, "fence": 2}).json()
-        assert answer["reset"] and len(answer["rows"]) == 31
-
-
-def test_no_path_given_through_the_site_reads_a_file_outside_the_run(client, filled, ruth, tmp_path):
-    client.force_login(ruth)
-    (tmp_path / "secret_key").write_text("the secret")
-    base = url("run", filled)
-    for name in (
-        "../../secret_key", "..%2f..%2fsecret_key", "%2e%2e/%2e%2e/secret_key", "/etc/passwd", "%2fetc%2fpasswd",
-        "inputs/manifest.json", "fence", "log.txt/../../../secret_key", "log.txt%00", "..", ".",
-    ):  # fmt: skip
-        answer = client.get(f"{base}files/{name}")
-        assert answer.status_code == 404, name
-    (filled.path / "result.json").symlink_to(tmp_path / "secret_key")
-    assert client.get(url("file", filled, name="result.json")).status_code == 404
-    good = client.get(url("file", filled, name="log.txt"))
-    assert good.status_code == 200 and good["Content-Disposition"].startswith("attachment")
-    assert good["Content-Type"].startswith("text/plain")
-
-
-@pytest.mark.parametrize(
-    "name", ["output.txt", "log.txt", "samples.jsonl", "metrics.jsonl", "config.json", "status.json"]
-)
-def test_links_and_pipes_in_a_runs_folder_are_neither_followed_nor_waited_for(
-    client, filled, ruth, tmp_path, name
-):
-    client.force_login(ruth)
-    secret = tmp_path / "secret"
-    secret.write_text('{"step": 1, "loss": 4711, "text": "the secret"}\n')
-    for other in ("log.txt", "output.txt"):  # output.txt is shown where there is no log
-        (filled.path / other).unlink(missing_ok=True)
-    path = filled.path / name
-    for make in (lambda: path.symlink_to(secret), lambda: os.mkfifo(path), path.mkdir):
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        path.unlink(missing_ok=True)
-        make()
-        for page in ("run", "live", "metrics"):
-            answer = client.get(url(page, filled))
-            assert answer.status_code == 200
-            # A time ends in microseconds, which may be these.
-            content = re.sub(rb"\d{4}-\d\d-\d\dT[\d:.]+", b"", answer.content)
-            assert b"secret" not in content and b"4711" not in content
-        assert f"files/{name}" not in client.get(url("run", filled)).content.decode()
-        assert client.get(url("file", filled, name=name)).status_code == 404
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["[1, 2]", "7", "null", '"x"', '{"step": [1], "loss": {"a": [1]}}', '{"step": "x", "prompt": [[["deep"]]]}',
-     '{"step": 1e999, "loss": 1' + "0" * 400 + "}", "[" * 5000, '{"a": ' * 5000],
-)  # fmt: skip
-def test_rows_of_another_shape_are_shown_or_left_out_but_never_an_error(client, filled, ruth, line):
-    client.force_login(ruth)
-    for name in ("metrics.jsonl", "samples.jsonl"):
-        (filled.path / name).write_text(f'{line}\n{{"step": 5, "loss": 0.5}}\n')
-    (filled.path / "status.json").write_text(line)
-    for page in ("run", "live"):
-        assert client.get(url(page, filled)).status_code == 200
-    answer = client.get(url("metrics", filled))
-    assert answer.status_code == 200
-    if not line.startswith(("[[", '{"a": {')):  # these cannot be read, and end the curves
-        assert {"step": 5, "loss": 0.5} in answer.json()["rows"]
-
-
-def test_long_files_are_read_in_parts(client, filled, ruth, monkeypatch):
-    """Curves come as far as one answer goes and the browser asks on at once; of samples only the end is read."""
-    client.force_login(ruth)
-    monkeypatch.setattr("runs.run_files.METRICS_BYTES", 100)
-    seen, where, answers = [], {}, 0
-    while True:
-        answer = client.get(url("metrics", filled), where).json()
-        seen += [row["step"] for row in answer["rows"]]
-        where, answers = {"offset": answer["offset"], "fence": answer["fence"]}, answers + 1
-        if not answer["more"]:
-            break
-    assert seen == list(range(1, 31)) and answers > 10
-    row = json.dumps({"step": 1, "text": "x" * 1000}) + "\n"
-    with open(filled.path / "samples.jsonl", "w") as samples:
-        samples.writelines(row for _ in range(5000))
-        samples.write(json.dumps({"step": 9999, "text": "the last"}) + "\n")
-    page = client.get(url("run", filled)).content.decode()
-    assert "the last" in page
-    # 12 samples of a thousand characters and not five thousand.
-    assert page.count("x" * 1000) == 11
-
-
 def test_cancel_retry_and_clone_by_the_buttons(client, run, max_):
     client.force_login(max_)
     assert client.post(url("cancel", run)).status_code == 302
@@ -395,61 +245,6 @@ def test_a_paused_run_without_a_best_checkpoint_is_not_ended(client, run_in, max
         call_command("resume_run", run.project.slug, str(run.pk), "--end")
     run.refresh_from_db()
     assert run.state == "paused" and not RunDirectory(run.path).is_asked_to_end()
-
-
-@pytest.mark.parametrize(
-    ("metric", "panel"),
-    [
-        ("ranking_loss", "Loss"),
-        ("validation/loss", "Loss"),
-        ("eval_accuracy", "Accuracy"),
-        ("kl", "KL"),
-        ("approx_kl", "KL"),
-        ("eval_kl", "KL"),
-        ("kl_coefficient", "KL coefficient"),
-        ("score", "Reward"),
-        ("score_std", "Reward"),
-        ("processed_score", "Reward"),
-        ("rlhf_reward", "Reward"),
-        ("preferred_reward", "Implicit reward"),
-        ("eval_reward_margin", "Implicit reward"),
-        ("eval_score", "Reward"),
-        ("learning_rate", "Learning rate"),
-        ("gradient_norm", "Gradient norm"),
-        ("clip_fraction", "Clipping"),
-        ("value_loss", "Loss"),
-        ("tokens_per_second", "Speed"),
-        ("seconds_experience", "Speed"),
-        ("seconds_scoring", "Speed"),
-        ("seconds_rollout", "Speed"),  # of runs before sampling and scoring were told apart
-        ("entropy", "Entropy"),
-        ("response_perplexity", "Perplexity of its own answers"),
-        ("eval_perplexity", "Perplexity"),
-        ("distinct_2", "Distinct n-grams"),
-        ("sqrt_kl", "KL"),
-        ("advantage_mean", "Advantages and values"),
-        ("judgments", "Counts and the rest"),
-        ("response_tokens", "Length"),
-        ("eos_rate", "Ended answers"),
-        ("tokens", "Counts and the rest"),
-        ("optimizer_steps", "Counts and the rest"),
-        ("score_judge", "Reward"),
-        ("judge_order_agreement", "The judge"),
-        ("score_judge_ties", "The judge"),
-        ("judge_tokens", "Tokens of the judge so far"),
-        ("judge_cost", "Cost of the judge so far"),
-    ],
-)
-def test_metrics_of_one_sort_share_a_panel(metric, panel):
-    assert panel_of(metric) == panel
-
-
-def test_long_curves_are_thinned_but_keep_their_end_and_their_rare_points():
-    rows = [{"step": n, "loss": 1.0} for n in range(100_000)]
-    rows[33_333]["eval_ranking_loss"] = 0.5
-    kept = downsample(rows, 4000)
-    assert len(kept) <= 4100
-    assert kept[-1]["step"] == 99_999 and any("eval_ranking_loss" in row for row in kept)
 
 
 def test_what_a_command_left_out_or_cut_is_said_on_the_page_and_sent_when_it_changes(client, filled, max_):

@@ -10,7 +10,7 @@ from django.test import override_settings
 from annotation.models import Judgment
 from config.static_bundles import STATIC_BUNDLES
 from tests.annotation.annotator.test_ranking_ways import stored_labels
-from tests.annotation.annotator.test_work_page import wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_task, wait_until
 from workspace.static_bundles import BundlingManifestStaticFilesStorage, bundle
 from workspace.static_files import describe_missing_static_files
 from workspace.templatetags import static_bundles

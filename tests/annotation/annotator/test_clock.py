@@ -10,7 +10,8 @@ from annotation.annotator.progress import duration_words, time_worked
 from annotation.judging.actions import JudgmentInput, revise_judgment, submit_judgment
 from annotation.models import Assignment, Judgment
 from annotation.queue.actions import claim_task
-from tests.annotation.annotator.test_work_page import axe, wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
+from tests.axe import axe
 from workspace.models import Project
 
 # A Wednesday, in Tokyo already Thursday the 26th, 5 in the morning.

@@ -8,7 +8,7 @@ from django.urls import reverse
 from annotation.models import Judgment
 from annotation.preferences.scale import labels_to_responses
 from annotation.record_columns import judgment_rows
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
 
 
 def seen_of(judgment):

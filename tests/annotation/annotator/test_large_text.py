@@ -3,7 +3,7 @@
 import pytest
 
 from tests.annotation.annotator.right_to_left import CUT
-from tests.annotation.annotator.test_work_page import wait_for_task
+from tests.annotation.annotator.waiting import wait_for_task
 from tests.conftest import CHROMIUM_FLAGS, chromium_path
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

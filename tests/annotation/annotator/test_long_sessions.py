@@ -11,7 +11,7 @@ from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import tiers_to_labels
 from tests.annotation.annotator.test_ranking_page import one_move, tiers_on_screen
 from tests.annotation.annotator.test_ranking_ways import answer_by
-from tests.annotation.annotator.test_work_page import (
+from tests.annotation.annotator.waiting import (
     wait_for_agreeing_counters,
     wait_for_another,
     wait_for_task,

@@ -12,8 +12,8 @@ from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import labels_to_responses, marks_by_label
 from annotation.record_columns import judgment_rows
 from tests.annotation.annotator.test_endpoints import post, url
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
-from tests.test_pages_in_browser import complaints
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
+from tests.axe import complaints
 from workspace.actions import change_question_settings
 
 ASKED = {

@@ -7,7 +7,7 @@ import pytest
 
 from annotation.models import Judgment
 from annotation.queue.counters import find_counter_drift
-from tests.annotation.annotator.test_work_page import (
+from tests.annotation.annotator.waiting import (
     wait_for_agreeing_counters,
     wait_for_another,
     wait_for_task,

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from annotation.models import Judgment
 from annotation.preferences.scale import labels_to_responses, tiers_to_labels
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -8,7 +8,8 @@ from playwright.sync_api import expect
 from annotation.models import Judgment
 from annotation.preferences.scale import tiers_to_labels
 from tests.annotation.annotator.test_ranking_page import tiers_on_screen
-from tests.annotation.annotator.test_work_page import axe, wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
+from tests.axe import axe
 from workspace.actions import change_question_settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -8,13 +8,13 @@ from annotation.batches.actions import open_batch
 from annotation.errors import InvalidBatch
 from annotation.models import Batch, Judgment
 from tests.annotation.annotator.test_endpoints import post, url
-from tests.annotation.annotator.test_work_page import (
+from tests.annotation.annotator.waiting import (
     wait_for_agreeing_counters,
     wait_for_another,
     wait_for_task,
     wait_until,
 )
-from tests.test_pages_in_browser import complaints
+from tests.axe import complaints
 from workspace.actions import add_criterion, change_question_settings
 from workspace.asked import UnfitQuestion
 from workspace.question_presets import PRESETS

@@ -5,7 +5,8 @@ from playwright.sync_api import expect
 
 from annotation.content.actions import add_prompts
 from annotation.models import Judgment, Task
-from tests.annotation.annotator.test_work_page import axe, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_task, wait_until
+from tests.axe import axe
 from workspace.actions import publish_guideline
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -23,7 +23,7 @@ from annotation.annotator.shortcuts import (
 )
 from annotation.models import Assignment
 from annotation.preferences.scale import SCALE_POINTS, TIE
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
 
 WITHOUT_SINGLE_KEYS = {"Enter", "ArrowUp", "ArrowDown", "Backspace", "Escape"}
 

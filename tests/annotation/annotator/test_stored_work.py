@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from annotation.models import Assignment, Judgment
 from annotation.preferences.scale import tiers_to_labels
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 KEY = "1bb9483a-4236-44d6-8c2e-42f752c5962c"

@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.annotation.annotator.test_work_page import axe, wait_for_task
+from tests.annotation.annotator.waiting import wait_for_task
+from tests.axe import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 POEM = "  so much\n    depends\nupon\n\n\n\na red C:\\*wheel \\{1\\}"

@@ -8,7 +8,7 @@ from django.db import OperationalError
 from annotation.annotator import endpoints
 from annotation.models import Judgment
 from tests.annotation.annotator.test_one_request_in_browser import wait_for_prefetch
-from tests.annotation.annotator.test_work_page import (
+from tests.annotation.annotator.waiting import (
     wait_for_agreeing_counters,
     wait_for_another,
     wait_for_task,

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from annotation.annotator.presenter import PAGE_VERSION
 from annotation.judging.bulk import NewJudgment, add_judgments
 from annotation.models import Judgment, Task
-from tests.annotation.annotator.test_work_page import wait_for_another, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_another, wait_for_task, wait_until
 from workspace.actions import change_question_settings, publish_guideline
 
 

@@ -6,7 +6,8 @@ from playwright.sync_api import expect
 from annotation.batches.actions import NewTask, add_tasks, create_batch, open_batch
 from annotation.content.actions import NewResponse, add_prompts, add_responses, get_or_create_source
 from annotation.models import Judgment
-from tests.annotation.annotator.test_work_page import axe, wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_task, wait_until
+from tests.axe import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LONG = "Soak the rice first. " * 120 + "And **salt** comes last."

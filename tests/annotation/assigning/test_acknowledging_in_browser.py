@@ -4,7 +4,7 @@ import pytest
 
 from annotation.assigning.acknowledging import publish_to_acknowledge
 from annotation.models import Acknowledgement, Assignment, Judgment
-from tests.annotation.annotator.test_work_page import wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_task, wait_until
 from tests.axe import run_axe
 from workspace.actions import publish_guideline
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from annotation.models import Conversation, ConversationTurn, Judgment
 from tests.annotation.annotator.right_to_left import faults
-from tests.annotation.annotator.test_work_page import wait_until
+from tests.annotation.annotator.waiting import wait_until
 from tests.axe import run_axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -1,7 +1,10 @@
+import itertools
 import random
 
 import pytest
 
+from annotation.datasets.actions import freeze_dataset
+from annotation.exporting.actions import export_preferences
 from annotation.importing.actions import import_comparisons
 from tests.annotation.importing.conftest import (
     GRADED,
@@ -68,3 +71,25 @@ SETS = {
     }.items()
     if (SHARED_DATA / f"{name}.jsonl.gz").is_file()
 }
+
+
+@pytest.fixture
+def export(max_, tmp_path):
+    """Export a dataset into a new folder; returns the folder and its manifest."""
+    numbers = itertools.count()
+
+    def export(dataset, **options):
+        out = tmp_path / f"out{next(numbers)}"
+        return out, export_preferences(actor=max_, dataset=dataset, out=out, **options)
+
+    return export
+
+
+@pytest.fixture
+def dataset(project, max_, bring):
+    """Sixty rankings, in all three splits."""
+    # A fixed salt: with a random one, sixty prompts miss a split now and then.
+    project.split_salt = "a salt of the tests"
+    project.save()
+    bring(list(ranked_rows(60)), "ranked")
+    return freeze_dataset(actor=max_, project=project)

@@ -1,169 +1,22 @@
 import hashlib
-import itertools
 import json
-import os
-import re
-import subprocess
-import sys
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
-from annotation.content.splits import assign_split
 from annotation.datasets import shards
 from annotation.datasets.actions import describe_dataset, freeze_dataset
-from annotation.datasets.files import dataset_comparisons, dataset_judgments
 from annotation.exporting.actions import export_preferences, export_selection, stream_preferences
 from annotation.exporting.formats.base import ExportRefused
-from annotation.importing.sources import open_source
 from annotation.models import PreferenceDataset, Prompt
-from tests.annotation.exporting.conftest import SETS, ranked_rows
-from workspace.actions import add_criterion, create_project
+from tests.annotation.exporting.conftest import ranked_rows
+from tests.annotation.exporting.folders import bytes_of, rows_of
+from workspace.actions import add_criterion
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
-
-
-@pytest.fixture
-def export(max_, tmp_path):
-    numbers = itertools.count()
-
-    def export(dataset, **options):
-        out = tmp_path / f"out{next(numbers)}"
-        return out, export_preferences(actor=max_, dataset=dataset, out=out, **options)
-
-    return export
-
-
-@pytest.fixture
-def dataset(project, max_, bring):
-    # A fixed salt: with a random one, sixty prompts miss a split now and then.
-    project.split_salt = "a salt of the tests"
-    project.save()
-    bring(list(ranked_rows(60)), "ranked")
-    return freeze_dataset(actor=max_, project=project)
-
-
-def rows_of(out):
-    for path in sorted((out / "data").iterdir()):
-        if path.suffix == ".parquet":
-            yield from pq.read_table(path).to_pylist()
-        else:
-            yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
-
-
-def bytes_of(out):
-    return {path.relative_to(out): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
-
-
-def meaning(rows):
-    """Comparisons without what an installation calls them: prompt, answers and what is said of each pair."""
-    found = Counter()
-    for row in rows:
-        order = sorted(range(len(row["responses"])), key=lambda place, row=row: row["responses"][place])
-        found[
-            json.dumps(
-                [
-                    row["prompt"],
-                    [row["responses"][i] for i in order],
-                    [[row["grade"][i][j] for j in order] for i in order],
-                    [[row["soft_preference"][i][j] for j in order] for i in order],
-                    row["ranks"] and [row["ranks"][i] for i in order],
-                ]
-            )
-        ] += 1
-    return found
-
-
-# The real files take their time: they go with the slow tests.
-ROUND_TRIPS = [
-    pytest.param(name, files, id=f"{name}-{files}", marks=[] if "generated" in name else pytest.mark.slow)
-    for name in SETS
-    for files in ("parquet", "jsonl")
-    if "generated" in name or files == "parquet"
-]
-
-
-@pytest.mark.parametrize(("name", "files"), ROUND_TRIPS)
-def test_what_goes_out_as_trl_comes_back_as_the_same_comparisons(project, max_, bring, tmp_path, name, files):
-    source, format, import_options = SETS[name]
-    bring(source, format, **import_options)
-    dataset = freeze_dataset(actor=max_, project=project)
-    before = meaning(dataset_comparisons(dataset))
-    out = tmp_path / "out"
-    manifest = export_preferences(
-        actor=max_, dataset=dataset, out=out, format="trl", ties="soft", files=files
-    )
-    other = create_project(actor=max_, name="Other")
-    for path in sorted((out / "data").iterdir()):
-        bring(path, "trl", into=other)
-    after = meaning(dataset_comparisons(freeze_dataset(actor=max_, project=other)))
-    assert after == before
-    assert manifest["counts"]["rows"] == sum(1 for _ in rows_of(out))
-
-
-@pytest.mark.parametrize("format", ["records", "judgments"])
-@pytest.mark.parametrize("files", ["parquet", "jsonl"])
-@pytest.mark.parametrize("name", ["generated rankings", "generated pair labels"])
-def test_our_own_records_come_back_as_the_same_comparisons(
-    project, max_, bring, tmp_path, name, format, files
-):
-    source, import_format, import_options = SETS[name]
-    bring(source, import_format, **import_options)
-    dataset = freeze_dataset(actor=max_, project=project)
-    export_preferences(actor=max_, dataset=dataset, out=tmp_path / "out", format=format, files=files)
-    other = create_project(actor=max_, name="Other")
-    for path in sorted((tmp_path / "out" / "data").iterdir()):
-        bring(path, "records", into=other)
-    again = freeze_dataset(actor=max_, project=other)
-    for consensus in (False, True) if format == "judgments" else (False,):
-        assert meaning(dataset_comparisons(again, consensus=consensus)) == meaning(
-            dataset_comparisons(dataset, consensus=consensus)
-        )
-
-
-def test_rankings_without_ties_survive_the_view_that_drops_ties(project, max_, bring, tmp_path):
-    rows = [row for row in ranked_rows(80) if len(set(row["ranks"])) > 1]
-    bring(rows, "ranked")
-    dataset = freeze_dataset(actor=max_, project=project)
-    manifest = export_preferences(actor=max_, dataset=dataset, out=tmp_path / "out", format="trl")
-    assert manifest["counts"]["ties_dropped"] > 0
-    other = create_project(actor=max_, name="Other")
-    for path in sorted((tmp_path / "out" / "data").iterdir()):
-        bring(path, "trl", into=other)
-    again = freeze_dataset(actor=max_, project=other)
-    assert meaning(dataset_comparisons(again)) == meaning(dataset_comparisons(dataset))
-
-
-def test_pairs_that_nobody_compared_do_not_come_back_as_ties(project, max_, bring, tmp_path):
-    """a over b, b over c; of a and c nobody said anything. And one question with a tie."""
-    nobody = [[None, 1.0, None], [0.0, None, 1.0], [None, 0.0, None]]
-    tied = [[None, 1.0, 1.0], [0.0, None, 0.5], [0.0, 0.5, None]]
-    rows = [
-        {
-            "group_id": name * 150,
-            "prompt": f"{name}?",
-            "responses": ["a", "b", "c"],
-            "soft_preference": shares,
-        }
-        for name, shares in (("n", nobody), ("t", tied))
-    ]
-    bring(rows, "records", batch_name="x" * 100)
-    dataset = freeze_dataset(actor=max_, project=project)
-    before = meaning(dataset_comparisons(dataset, consensus=True))
-    manifest = export_preferences(
-        actor=max_, dataset=dataset, out=tmp_path / "out", format="trl", consensus=True
-    )
-    assert manifest["counts"]["pairs_never_compared"] == manifest["counts"]["ties_dropped"] == 1
-    other = create_project(actor=max_, name="Other")
-    for path in sorted((tmp_path / "out" / "data").iterdir()):
-        bring(path, "trl", into=other)
-    again = freeze_dataset(actor=max_, project=other)
-    assert meaning(dataset_comparisons(again, consensus=True)) == before
 
 
 def test_the_same_dataset_exported_twice_is_the_same_to_the_byte(project, max_, bring, dataset, export):
@@ -217,62 +70,6 @@ def test_the_same_snapshot_gives_the_same_bytes_whenever_and_however_it_is_asked
     assert {path.name for path in bytes_of(first)} > {"time.svg", "grades.svg", "README.md"}
     archives = [b"".join(stream_preferences(actor=dataset.created_by, dataset=dataset)[1]) for _ in range(2)]
     assert archives[0] == archives[1]
-
-
-def test_the_card_says_licence_size_and_figures(dataset, export):
-    describe_dataset(
-        actor=dataset.created_by, dataset=dataset, licence="CC-BY-4.0", description="Whom we *asked*."
-    )
-    out, manifest = export(dataset, format="trl", split="train")
-    card = (out / "README.md").read_text()
-    _, head, body = card.split("---\n", 2)
-    said = yaml.safe_load(head)
-    assert said["license"] == "cc-by-4.0" and said["size_categories"] == ["n<1K"]
-    assert said["configs"] == [
-        {"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}
-    ]
-    assert "Whom we *asked*." in body
-    # The snapshot's judgments, whatever split of it was exported.
-    judgments = list(dataset_judgments(dataset))
-    assert f"| judgments that count | {len(judgments)} |" in body
-    by_split = Counter(row["split"] for row in judgments)
-    assert f"| train | {by_split['train']} |" in body and f"| test | {by_split['test']} |" in body
-    shown = re.findall(r"\]\((pictures/[a-z]+\.svg)\)", body)
-    assert shown and {out / name for name in shown} == set((out / "pictures").iterdir())
-    # An import of the folder reads the data and nothing else.
-    assert {file.path for file in open_source(out).files} == set((out / "data").iterdir())
-
-
-def test_the_card_says_of_the_columns_what_datasets_would(dataset, export):
-    """Of every format, in both kinds of files; marks are objects in JSON Lines, and here there are none."""
-    cards = [
-        export(dataset, format=format, files=files)[0] / "README.md"
-        for format in ("records", "judgments", "trl")
-        for files in ("parquet", "jsonl")
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", CARDS, *cards],
-        env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-CARDS = """
-import sys, yaml
-from datasets import Features
-from pyarrow import schema, field, struct, list_
-from annotation.exporting.formats.records import _judgment_schema
-from annotation.exporting.formats.base import ExportOptions
-from annotation.exporting.formats.trl import trl_schema
-from learning.interface.record_schemas import COMPARISONS
-parquet = _judgment_schema()
-kinds = [field(f.name, struct([])) if f.name == "marks" else f for f in parquet.field("responses").type.value_type]
-jsonl = parquet.set(parquet.get_field_index("responses"), field("responses", list_(struct(kinds))))
-schemas = [COMPARISONS, COMPARISONS, parquet, jsonl, trl_schema(ExportOptions()), trl_schema(ExportOptions())]
-for card, columns in zip(sys.argv[1:], schemas, strict=True):
-    said = yaml.safe_load(open(card).read().split("---")[1])["dataset_info"]["features"]
-    assert said == Features.from_arrow_schema(columns)._to_yaml_list(), card
-"""
 
 
 def test_ties_are_never_turned_into_preferences(dataset, export):
@@ -413,101 +210,6 @@ def test_pairs_of_two_criteria_are_never_mixed(project, max_, bring, export):
     one = freeze_dataset(actor=max_, project=project, criterion=project.criteria.get(name="harmless"))
     _, manifest = export(one, format="trl")
     assert manifest["criteria"] == ["harmless"]
-
-
-def unlike_splits(project):
-    """Judgments whose test split alone has policies, sampling, marks and a second annotator."""
-    for number in range(120):
-        prompt = [{"role": "user", "content": f"Question {number}?"}]
-        in_test = assign_split(prompt, project.split_salt) == "test"
-        responses = [
-            {"response_id": f"r{number}{name}", "text": f"answer {name}"}
-            | (
-                {"source": "policy", "policy": "p", "sampling": {"top_k": 3}, "marks": {'ha"rm': 1.0}}
-                if in_test
-                else {}
-            )
-            for name in "ab"
-        ]
-        for who in ("w1", "w2") if in_test else ("w1",):
-            yield {
-                "judgment_id": f"{number}{who}", "prompt": prompt, "responses": responses, "strengths": [1],
-                "tiers": [[response["response_id"]] for response in responses], "annotator": who,
-            }  # fmt: skip
-
-
-@pytest.mark.parametrize("files", ["jsonl", "parquet"])
-def test_splits_load_together_though_a_column_is_empty_in_one_of_them(
-    project, max_, bring, export, tmp_path, files
-):
-    bring(list(unlike_splits(project)), "records")
-    dataset = freeze_dataset(actor=max_, project=project)
-    folders = [
-        export(dataset, format=format, consensus=format != "judgments", files=files)[0]
-        for format in ("judgments", "records", "trl")
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD_ALL, *folders],
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    judgments, records, pairs = map(json.loads, done.stdout.splitlines()[-3:])
-    response = judgments["test"]["responses"][0]
-    assert (response["policy"], response["sampling"]["top_k"]) == ("p", 3)
-    marks = response["marks"]
-    assert (marks if files == "jsonl" else {mark["key"]: mark["value"] for mark in marks}) == {'ha"rm': 1.0}
-    assert judgments["train"]["responses"][0]["policy"] is None
-    assert judgments["test"]["created_at"].endswith("Z")
-    for rows in (records, pairs):
-        assert (rows["train"]["agreement"], rows["test"]["agreement"]) == (None, 1.0)
-
-
-LOAD_ALL = """
-import json, sys
-import datasets
-for folder in sys.argv[1:]:
-    print(json.dumps({name: split[0] for name, split in datasets.load_dataset(folder).items()}))
-"""
-
-LOAD = """
-import json, sys
-import datasets
-loaded = datasets.load_dataset(sys.argv[1])
-first = {name: split[0] for name, split in loaded.items()}
-print(json.dumps([{name: split.num_rows for name, split in loaded.items()}, sorted(first["train"]), first["train"]]))
-"""
-
-
-@pytest.mark.sqlite_only
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"format": "trl"},
-        pytest.param({"format": "trl", "plain": True, "files": "jsonl"}, marks=pytest.mark.slow),
-        pytest.param({"format": "records"}, marks=pytest.mark.slow),
-        {"format": "judgments"},
-        {"format": "judgments", "files": "jsonl"},
-    ],
-    ids=lambda options: "-".join(map(str, options.values())),
-)
-def test_datasets_loads_the_folder_offline(dataset, export, tmp_path, options):
-    out, manifest = export(dataset, **options)
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(out)],
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    counts, columns, first = json.loads(done.stdout.splitlines()[-1])
-    assert counts == {name: manifest["counts"][name] for name in ("train", "validation", "test")}
-    expected = next(rows_of(out.parent / out.name))
-    assert columns == sorted(expected)
-    if options["format"] == "trl":
-        assert type(first["prompt"]) is (str if options.get("plain") else list)
-        assert {"prompt", "chosen", "rejected", "margin", "group_id"} <= set(columns)
 
 
 def test_a_strength_that_nobody_gave_is_null_in_every_export(project, max_, bring, export):

@@ -18,7 +18,7 @@ from annotation.exporting.raw_columns import raw_comparison_columns
 from annotation.models import Judgment
 from learning.interface.record_schemas import JUDGMENTS
 from tests.annotation.exporting.conftest import ranked_rows
-from tests.annotation.exporting.test_actions import bytes_of
+from tests.annotation.exporting.folders import bytes_of
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
 

@@ -22,7 +22,7 @@ from annotation.preferences.comparisons import group_judgments, merge_judgments,
 from annotation.preferences.weak_orders import compare, pair_strength, ranks_to_tiers
 from annotation.records import demonstration_rows
 from learning.interface.messages import answer_columns, answer_key
-from tests.annotation.exporting.test_actions import meaning
+from tests.annotation.exporting.folders import meaning
 from tests.annotation.importing.readers.conftest import make_reader
 from tests.annotation.preferences.rows import judgment_row
 from workspace.actions import create_project

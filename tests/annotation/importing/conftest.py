@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from annotation.importing.actions import import_comparisons
+from annotation.models import Batch, Demonstration, Judgment, Prompt, PromptSet, Response, Task
+from workspace.models import AuditEvent, User
+
 # Cases with real files are added where the folder is there; the generated ones cover the same ground.
 SHARED_DATA = Path(
     os.environ.get("ROUNDTABLE_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")
@@ -87,3 +91,32 @@ def write_rows(tmp_path):
         return path
 
     return write
+
+
+def write(tmp_path, data, name="rows.jsonl"):
+    """A file of these bytes."""
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+PAIR = {"prompt": "Why?", "chosen": "good", "rejected": "bad"}
+
+
+def everything():
+    """How many rows of each table an import writes to."""
+    return [
+        model.objects.count()
+        for model in (Prompt, Response, Batch, Task, Judgment, Demonstration, PromptSet, User, AuditEvent)
+    ]
+
+
+@pytest.fixture
+def bring(project, max_, write_rows):
+    def bring(rows, format="trl", name="rows.jsonl", **options):
+        path = rows if not isinstance(rows, list) else write_rows(rows, name)
+        return import_comparisons(
+            actor=max_, project=options.pop("project", project), path=path, format=format, **options
+        )
+
+    return bring

@@ -4,33 +4,28 @@
 Every form is tried on content of our own; the shared files of the same forms are added where their folder is there.
 """
 
-import csv
-import io
 import json
-import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotation.models import Demonstration, Judgment, Prompt, Response
+from annotation.models import Demonstration, Judgment, Prompt
+from tests.annotation.management.file_cases import (
+    PAIR,
+    SHARED_CASES,
+    TRL,
+    as_csv,
+    jsonl,
+    own_or_shared,
+    stored_judgments,
+    user,
+)
 from tests.annotation.management.test_commands import refusal, run
 from workspace.actions import create_project
 
 pytestmark = [pytest.mark.db, pytest.mark.django_db]
-
-SHARED_CASES = Path(
-    os.environ.get("ROUNDTABLE_SHARED_CASES", Path(__file__).resolve().parents[4] / "shared" / "cases")
-)
-
-
-def jsonl(*rows):
-    return "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
-
-
-def user(text):
-    return {"role": "user", "content": text}
 
 
 def said(text, **fields):
@@ -53,16 +48,9 @@ def stored_call(people):
     return [said("", tool_calls=[{"id": "c1", "name": "book", "arguments": json.dumps({"people": people})}])]
 
 
-def as_csv(header, *rows):
-    out = io.StringIO()
-    csv.writer(out).writerows([header, *rows])
-    return out.getvalue()
-
-
-TRL = ["--format", "trl"]
 LABELS = ["--format", "ranked", "--map", "responses=a", "--map", "responses=b", "--map", "preference=label",
           "--grade", "1=a:2", "--grade", "0=b:2"]  # fmt: skip
-PAIR = {"prompt": "Bread?", "chosen": "Rye", "rejected": "None"}
+
 LOOK = [said("I look"), {"role": "tool", "content": "snow"}, said("Snow; take boots")]
 SHARED_LOOK = [said("Let me look"), {"role": "tool", "content": "rain"}, said("Rain; take a hat")]
 
@@ -162,15 +150,6 @@ KEPT_CASES = [
 SUFFIXES = {"one JSON array": ".json", "CSV": ".csv"}
 
 
-def stored_judgments():
-    """(prompt, best, worst, strengths) of every judgment."""
-    found = []
-    for judgment in Judgment.objects.order_by("pk"):
-        best, worst = (Response.objects.get(pk=judgment.tiers[place][0]).answer for place in (0, -1))
-        found.append((judgment.task.prompt.messages, best, worst, judgment.strengths))
-    return found
-
-
 def file_of(tmp_path, name, source):
     if isinstance(source, Path):
         return source
@@ -204,13 +183,6 @@ def test_values_of_parquet_that_nobody_reads_may_be_anything(project, tmp_path):
     assert stored_judgments() == [([user("Bread?")], "Rye", "None", [2])]
 
 
-def own_or_shared(tmp_path, own, shared):
-    """Our own content as a file, and the shared one where it is."""
-    path = tmp_path / "own.jsonl"
-    path.write_bytes(own if isinstance(own, bytes) else own.encode())
-    return [path] + [file for file in [SHARED_CASES / shared] if file.is_file()]
-
-
 def test_a_margin_without_a_strength_is_not_used_and_the_report_says_so(project, tmp_path):
     for path in own_or_shared(tmp_path, jsonl(PAIR | {"margin": 2.5}), "96_margin_only.jsonl"):
         report = run("import_comparisons", project.slug, path, *TRL)
@@ -229,127 +201,6 @@ def test_a_form_that_is_not_read_is_named(project, tmp_path):
             f"{path} is compressed with zstd (.zst), which is not read: unpack it first (zstd -d)."
             in sentence
         )
-
-
-def hh(*turns):
-    return "".join(f"\n\n{who}: {text}" for who, text in turns)
-
-
-# The right answers or the reasons of the shared file, by line; ours has the lines in question in other words.
-SHARED_HH = {
-    1: ("plain?", "yes", "no"), 5: ("q", "Assistant: go", "Assistant: stop"), 6: ("no newline", "a", "b"),
-    7: ("crlf", "a", "b"), 8: ("prefix", "Yes", "Yes, sure"), 9: ("empty", "", "no"),
-    10: ("indent", "    return 1", "return 1"), 11: ("indent two", "    if x:\n        go()\n    stop()", "no"),
-    12: ("leading blank", "a", "b"), 13: ("tail", "a", "b"), 14: ("sys", "a", "b"),
-    15: ("marker in answer", "The log says:\n\nAssistant: hi", "The log says: nothing"),
-}  # fmt: skip
-SHARED_HH_BAD = {
-    2: "column rejected: shares no prompt with chosen that ends with an assistant marker",
-    3: "column chosen: goes on with another human turn",
-    4: "column chosen: goes on with another human turn",
-}
-OWN_HH = jsonl(
-    {"chosen": hh(("Human", "Rye?"), ("Assistant", "Yes")).strip(), "rejected": hh(("Human", "Rye?"), ("Assistant", "No")).strip()},
-    {"chosen": hh(("Human", "Oat?"), ("Assistant", "Yes")).replace("\n", "\r\n"),
-     "rejected": hh(("Human", "Oat?"), ("Assistant", "No")).replace("\n", "\r\n")},
-    {"chosen": "\n\nHuman: Code?\n\nAssistant:\n  for x in y:\n    go(x)\n", "rejected": hh(("Human", "Code?"), ("Assistant", "for x"))},
-    {"chosen": hh(("Human", "A?"), ("Assistant", "x")), "rejected": hh(("Human", "B?"), ("Assistant", "x"))},
-)  # fmt: skip
-OWN_HH_ROWS = {
-    1: ("Rye?", "Yes", "No"),
-    2: ("Oat?", "Yes", "No"),
-    3: ("Code?", "  for x in y:\n    go(x)", "for x"),
-}
-
-
-def test_transcripts_are_read_or_refused_for_the_right_reason(project, tmp_path):
-    cases = [(OWN_HH_ROWS, {4: SHARED_HH_BAD[2]}), (SHARED_HH, SHARED_HH_BAD)]
-    for path, (rows, bad) in zip(own_or_shared(tmp_path, OWN_HH, "29_hh.jsonl"), cases, strict=False):
-        before = Judgment.objects.count()
-        report = run("import_comparisons", project.slug, path, "--format", "hh", "--skip-bad")
-        found = [
-            (prompt[-1]["content"], best, worst) for prompt, best, worst, _ in stored_judgments()[before:]
-        ]
-        assert found == list(rows.values())
-        for line, reason in bad.items():
-            assert f"line {line}, {reason}" in report
-        assert f"{len(bad)} of {len(rows) + len(bad)} rows left out" in report
-
-
-RANKS_READ = {
-    1: [["a"], ["b"], ["c"]], 2: [["a"], ["b", "c"]], 3: [["a"], ["b", "c"]], 9: [["a", "b", "c"]],
-}  # fmt: skip
-RANKS_BAD = {
-    4: "ranks.0: should be a whole number but is a number (4.5)", 5: "ranks.1: should be a whole number but is null",
-    6: "responses: has 1 responses", 7: "responses: has 12 responses", 8: "responses: has the same text as responses 1 and 3",
-    10: "ranks.0: should be a whole number but is a boolean", 11: "responses.1: should be text but is null",
-    12: "responses: should be a list but is text",
-}  # fmt: skip
-OWN_RANKS = jsonl(
-    *[{"prompt": f"q{n}", "responses": list("abc"), "ranks": ranks} for n, ranks in enumerate([[4, 7, 9], ["0", "5", "5"], [-2.0, 1, 1]])],
-    *[{"prompt": "bad", "responses": list("ab"), "ranks": ranks} for ranks in ([0.5, 1], [None, 1])],
-    {"prompt": "bad", "responses": ["a"], "ranks": [0]},
-    {"prompt": "bad", "responses": list("abcdefghijkl"), "ranks": list(range(12))},
-    {"prompt": "bad", "responses": list("abac"), "ranks": [0, 1, 2, 3]},
-    {"prompt": "q9", "responses": list("abc"), "ranks": [7, 7, 7]},
-)  # fmt: skip
-OWN_RANKS_BAD = {
-    4: "ranks.0: should be a whole number but is a number (0.5)", 5: "ranks.0: should be a whole number but is null",
-    6: RANKS_BAD[6], 7: RANKS_BAD[7], 8: RANKS_BAD[8],
-}  # fmt: skip
-
-
-def test_ranks_are_read_or_refused_cell_by_cell(project, tmp_path):
-    for path, bad in zip(
-        own_or_shared(tmp_path, OWN_RANKS, "26_ranks.jsonl"), (OWN_RANKS_BAD, RANKS_BAD), strict=False
-    ):
-        before = Judgment.objects.count()
-        report = run("import_comparisons", project.slug, path, "--format", "ranked", "--skip-bad")
-        tiers = [
-            [sorted(Response.objects.get(pk=key).text for key in tier) for tier in judgment.tiers]
-            for judgment in Judgment.objects.order_by("pk")[before:]
-        ]
-        assert tiers == list(RANKS_READ.values())
-        for line, reason in bad.items():
-            assert f"line {line}, column {reason}" in report
-
-
-PREFERENCES_READ = {
-    1: ("x", [3]),
-    2: ("x", [2]),
-    3: ("", []),
-    4: ("", []),
-    11: ("x", [1]),
-    12: ("x", [3]),
-    13: ("y", [1]),
-    17: ("", []),
-}
-OWN_PREFERENCES = jsonl(*[
-    {"prompt": f"q{n}", "responses": ["x", "y"], "preference": preference}
-    for n, preference in enumerate(
-        [-3, "-2", 0, "Tie", "bothbad", "model_b", "AA", "c", "right", "B!", "a-is-slightly-better", "1 is much better",
-         1.0, 1.5, None, "all bad", "neither"]
-    )
-])  # fmt: skip
-
-
-def test_preferences_are_read_or_refused_and_null_is_named(project, tmp_path):
-    for path in own_or_shared(tmp_path, OWN_PREFERENCES, "27_preference.jsonl"):
-        before = Judgment.objects.count()
-        report = run("import_comparisons", project.slug, path, "--format", "ranked", "--skip-bad", "--again")
-        found = [
-            (
-                Response.objects.get(pk=judgment.tiers[0][0]).text if len(judgment.tiers) == 2 else "",
-                judgment.strengths,
-            )
-            for judgment in Judgment.objects.order_by("pk")[before:]
-        ]
-        assert found == list(PREFERENCES_READ.values())
-        assert "line 15, column preference: is null: nothing says which response is better" in report
-        assert "line 14, column preference: should be a whole number but is a number" in report
-        for line in (5, 6, 7, 8, 9, 10, 16):
-            assert f"line {line}, column preference: is “" in report
-        assert report.count("give it one with --strength NAME=a:2") == 7
 
 
 def test_duplicates_among_prompts_are_said(project, tmp_path):

@@ -103,9 +103,11 @@ def test_counts_stay_right_when_a_row_is_replaced(judgment):
 
 
 def test_a_judgment_is_superseded_once_and_a_chain_has_one_start(judgment):
-    copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex)
+    second = copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex)
     refused(lambda: copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex), "supersedes_id")
     refused(lambda: copy(judgment, idempotency_key=uuid.uuid4().hex), "assignment_id")
+    chain = Judgment.objects.order_by("pk").values_list("pk", "supersedes")
+    assert list(chain) == [(judgment.pk, None), (second.pk, judgment.pk)]
 
 
 def test_an_idempotency_key_serves_once_an_annotator(judgment):
@@ -113,6 +115,9 @@ def test_an_idempotency_key_serves_once_an_annotator(judgment):
     refused(
         lambda: copy(judgment, supersedes=judgment, idempotency_key=""), "judgment_idempotency_key_not_empty"
     )
+    copy(judgment, supersedes=judgment, idempotency_key="another")
+    keys = Judgment.objects.order_by("pk").values_list("idempotency_key", flat=True)
+    assert list(keys) == [judgment.idempotency_key, "another"]
 
 
 def test_a_judgment_has_sound_seconds_and_withdraws_something(judgment):
@@ -133,20 +138,27 @@ def test_a_judgment_has_sound_seconds_and_withdraws_something(judgment):
         lambda: copy(judgment, assignment=other, idempotency_key="k" * 12, withdrawn=True),
         "judgment_withdrawn_valid",
     )
+    copy(judgment, supersedes=judgment, idempotency_key="k" * 12, seconds=0.0, withdrawn=True)
+    withdrawal = Judgment.objects.get(supersedes=judgment)
+    assert (withdrawal.seconds, withdrawal.withdrawn) == (0.0, True)
 
 
 def test_one_pointer_a_task_and_annotator(judgment):
     head = copy(judgment, supersedes=judgment, idempotency_key=uuid.uuid4().hex)
     refused(lambda: copy(CurrentJudgment.objects.get(), judgment=head), "task_id.*annotator_id")
+    CurrentJudgment.objects.update(judgment=head)
+    assert CurrentJudgment.objects.get().judgment == head
 
 
 def test_one_assignment_a_task_and_annotator_in_a_known_state(judgment):
+    before = Assignment.objects.values().get()
     refused(lambda: copy(judgment.assignment, public_id=uuid.uuid4()), "task_id.*annotator_id")
     refused(lambda: Assignment.objects.update(state="lost"), "assignment_.*_valid")
     refused(
         lambda: Assignment.objects.filter(state="submitted").update(submitted_at=None),
         "assignment_submitted_at_valid",
     )
+    assert Assignment.objects.values().get() == before and before["state"] == "submitted"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +176,10 @@ def test_one_assignment_a_task_and_annotator_in_a_known_state(judgment):
 )
 def test_the_counters_of_a_task_are_bounded_and_fit_its_purpose(judgment, wrong):
     refused(lambda: Task.objects.filter(pk=judgment.task_id).update(**wrong), "task_")
+    kept = Task.objects.get(pk=judgment.task_id)
+    # One judgment was asked for and is there.
+    assert (kept.required_judgments, kept.counted_judgments, kept.open_slots) == (1, 1, 0)
+    assert kept.purpose == "normal"
 
 
 @pytest.mark.parametrize(
@@ -172,6 +188,8 @@ def test_the_counters_of_a_task_are_bounded_and_fit_its_purpose(judgment, wrong)
 )
 def test_a_batch_keeps_its_kind_size_overlap_and_state(judgment, wrong):
     refused(lambda: Batch.objects.update(**wrong), "batch_.*valid")
+    kept = Batch.objects.get()
+    assert (kept.kind, kept.responses_per_task, kept.overlap, kept.state) == ("pairwise", 2, 1, "open")
 
 
 def test_names_and_ids_are_taken_once_a_project(judgment):
@@ -179,6 +197,11 @@ def test_names_and_ids_are_taken_once_a_project(judgment):
     refused(lambda: copy(judgment.task.prompt), "project_id.*external_id")
     refused(lambda: copy(Response.objects.first()), "project_id.*external_id")
     refused(lambda: copy(Response.objects.first(), external_id=""), "response_id_not_empty")
+    before = [model.objects.count() for model in (Batch, Prompt, Response)]
+    copy(judgment.task.batch, name="another")
+    copy(judgment.task.prompt, external_id="another")
+    copy(Response.objects.first(), external_id="another")
+    assert [model.objects.count() for model in (Batch, Prompt, Response)] == [n + 1 for n in before]
 
 
 def test_a_response_is_shown_once_in_a_task_and_at_most_nine_are(judgment):
@@ -187,6 +210,9 @@ def test_a_response_is_shown_once_in_a_task_and_at_most_nine_are(judgment):
     other = Response.objects.exclude(task_responses__task=judgment.task).first()
     refused(lambda: copy(entry, response=other), "task_id.*position")
     refused(lambda: copy(entry, response=other, position=9), "task_response_position_valid")
+    copy(entry, response=other, position=8)
+    positions = TaskResponse.objects.filter(task=judgment.task).order_by("position")
+    assert list(positions.values_list("position", flat=True)) == [0, 1, 8]
 
 
 def test_the_split_of_a_prompt_is_frozen(judgment):
@@ -208,12 +234,10 @@ def test_a_response_with_nul_is_refused(judgment):
 
 
 def test_a_demonstration_is_not_empty(judgment):
-    refused(
-        lambda: Demonstration.objects.create(
-            project=judgment.task.batch.project, prompt=judgment.task.prompt, response_text=""
-        ),
-        "demonstration_not_empty",
-    )
+    fields = {"project": judgment.task.batch.project, "prompt": judgment.task.prompt}
+    refused(lambda: Demonstration.objects.create(**fields, response_text=""), "demonstration_not_empty")
+    Demonstration.objects.create(**fields, response_text="Yes.")
+    assert Demonstration.objects.get().response_text == "Yes."
 
 
 def test_a_judgment_can_be_deleted_only_while_its_import_runs(judgment, project, max_):
@@ -239,9 +263,10 @@ def test_the_ids_of_what_was_taken_back_are_free_again(judgment):
     assert not Prompt.objects.filter(pk=prompt.pk).exists()
     assert Prompt._base_manager.filter(pk=prompt.pk).exists()
     assert Task.objects.get(pk=judgment.task_id).prompt.external_id == prompt.external_id
-    Prompt.objects.create(
+    again = Prompt.objects.create(
         project=prompt.project, external_id=prompt.external_id, messages=prompt.messages, split="test"
     )
+    assert Prompt.objects.get(external_id=prompt.external_id) == again
 
 
 def test_the_triggers_survived_every_migration():

@@ -4,7 +4,7 @@ import pytest
 
 from annotation.models import Assignment, Qualification
 from annotation.queue.counters import find_counter_drift
-from tests.annotation.annotator.test_work_page import wait_for_task, wait_until
+from tests.annotation.annotator.waiting import wait_for_task, wait_until
 from tests.annotation.qualification.conftest import known_first
 from tests.axe import run_axe
 

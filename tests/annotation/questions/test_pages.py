@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from annotation.models import TaskQuestion
 from annotation.questions.actions import ask_question
 from annotation.queue.actions import claim_task
-from tests.annotation.annotator.test_work_page import wait_for_task
-from tests.test_pages_in_browser import complaints
+from tests.annotation.annotator.waiting import wait_for_task
+from tests.axe import complaints
 
 
 def url(name, project, *args):

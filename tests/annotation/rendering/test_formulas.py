@@ -1,4 +1,4 @@
-r"""Formulas and backslashes stay as they were written (KaTeX draws them in the browser: test_work_page)."""
+r"""Formulas and backslashes stay as they were written (KaTeX draws them in the browser: test_rendered_answers)."""
 
 import html
 import json

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from annotation.models import Demonstration, WritingItem, WritingVersion
 from annotation.writing.actions import claim_item
-from tests.annotation.annotator.test_work_page import wait_until
+from tests.annotation.annotator.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SEND = "#writing button[type=submit]"

@@ -23,7 +23,7 @@ from tests.policy_training.training.conftest import (
     launch,
     question,
 )
-from tests.policy_training.training.test_recipes import tensors
+from tests.policy_training.training.recipe_runs import tensors
 
 
 def comparison(shares, *, weight=1.0, n=2) -> Comparison:

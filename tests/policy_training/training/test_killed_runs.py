@@ -17,7 +17,7 @@ from policy_training.training.config import LanguageModelDataOptions
 from policy_training.training.ppo.config import RolloutOptions
 from rewardmodel.training.config import DataOptions
 from tests.learning.fork_server import ForkServer, KillPoint
-from tests.policy_training.training import test_best_of_n, test_dpo, test_policy_gradient, test_recipes
+from tests.policy_training.training import recipe_runs, test_best_of_n, test_dpo, test_policy_gradient
 from tests.policy_training.training.conftest import (
     BATCH,
     create_run,
@@ -186,12 +186,12 @@ def run_of(path: Any, recipe: str, policy: Any, reward_model: Any) -> Any:
             config = test_policy_gradient.gradient_config(
                 policy, reward_model, algorithm=algorithm, rollout=rollouts, **common
             )
-            return create_run(path, recipe, config, **test_recipes.PPO_ROWS)
+            return create_run(path, recipe, config, **recipe_runs.PPO_ROWS)
         case _:
-            config = replace(test_recipes.long_ppo(policy, reward_model), rollout=rollouts, **common)
+            config = replace(recipe_runs.long_ppo(policy, reward_model), rollout=rollouts, **common)
             # The critic alone learns in the first step.
             config = replace(config, critic=replace(config.critic, max_pretraining_updates=2))
-            return create_run(path, recipe, config, **test_recipes.PPO_ROWS)
+            return create_run(path, recipe, config, **recipe_runs.PPO_ROWS)
 
 
 @pytest.mark.parametrize("recipe", IN_THE_FOURTH_STEP)

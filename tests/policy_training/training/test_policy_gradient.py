@@ -38,8 +38,8 @@ from tests.policy_training.training.conftest import (
     prompt_rows,
     text_rows,
 )
+from tests.policy_training.training.recipe_runs import tensors
 from tests.policy_training.training.test_ppo_update import mean_token_gradient, mixed_in, numpy_token_nats
-from tests.policy_training.training.test_recipes import tensors
 
 V, L = 3, 2
 SEQUENCES = list(itertools.product(range(V), repeat=L))

@@ -54,9 +54,9 @@ from tests.policy_training.training.conftest import (
     ppo_config,
     prompt_rows,
 )
+from tests.policy_training.training.recipe_runs import assert_same_run, interrupt
 from tests.policy_training.training.test_best_of_n import config_of as best_of_n_config
 from tests.policy_training.training.test_policy_gradient import gradient_config
-from tests.policy_training.training.test_recipes import assert_same_run, interrupt
 
 EXACT = torch.float64
 

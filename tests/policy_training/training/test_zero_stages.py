@@ -1,7 +1,7 @@
 """CHECK 20 for the recipes: two processes, plain or under DeepSpeed ZeRO 0-3, learn and sample what one of plain torch
 does. ZeRO 3 divides every weight, as of a real model.
 
-The reward model's is in tests/rewardmodel/training/test_train.py, the engine's in tests/learning/test_engine.py.
+The reward model's is in tests/rewardmodel/training/test_same_update.py, the engine's in tests/learning/test_engine.py.
 """
 
 from pathlib import Path

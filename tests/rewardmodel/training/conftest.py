@@ -1,5 +1,6 @@
 """Data for tiny reward models: prompts ask for a colour and a thing, good answers name both politely."""
 
+import dataclasses
 import json
 import os
 import random
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from learning.interface.options import options_to_dict
 from learning.interface.record_schemas import COMPARISONS, DEMONSTRATIONS
@@ -189,3 +191,16 @@ def run(path):
 
 def lines(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def change(config, **sections):
+    """A copy of the configuration with some fields of some sections replaced."""
+    return dataclasses.replace(
+        config,
+        **{name: dataclasses.replace(getattr(config, name), **fields) for name, fields in sections.items()},
+    )
+
+
+def weights(path):
+    """The tensors of the model that a run saved, by name."""
+    return load_file(path / "model" / "model.safetensors")

@@ -14,9 +14,8 @@ from learning.interface.training_options import LoraOptions
 from learning.run_context import RunContext
 from rewardmodel.training import adopt, train
 from rewardmodel.training.config import AdoptConfig, ObjectiveOptions, RewardModelConfig
-from tests.rewardmodel.training.conftest import comparison_rows, create_run, demonstration_rows, run
+from tests.rewardmodel.training.conftest import change, comparison_rows, create_run, demonstration_rows, run
 from tests.rewardmodel.training.test_ratings import rating_rows
-from tests.rewardmodel.training.test_train import change
 
 ROWS, DEMONSTRATED = comparison_rows(60, size=3), demonstration_rows(12)
 # What says where a model is from, and nothing about it.

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from annotation.importing.uploads import actions, views
 from annotation.models import Import, Judgment, Upload
-from tests.test_pages_in_browser import complaints
+from tests.axe import complaints
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
