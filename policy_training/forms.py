@@ -1,6 +1,5 @@
 """The forms that train a policy by supervision: fine-tuning and pretraining."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -26,30 +25,16 @@ from policy_training.training.supervised import presets as supervised_presets
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
-from runs.option_forms.forms import PresetChoice, PresetForm
+from runs.option_forms.forms import PresetForm, preset_choices
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
 from workspace.naming import unique_name
 
 MAX_PROMPTS = 2**31 - 1
 
 
-def language_model_presets() -> Mapping[str, PresetChoice]:
-    comments = preset_comments(supervised_presets)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: language_model_config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in LANGUAGE_MODEL_PRESETS.items()
-    }
-
-
 class LanguageModelForm(PresetForm):
-    presets = language_model_presets()
+    presets = preset_choices(LANGUAGE_MODEL_PRESETS, language_model_config, supervised_presets)
     sections = sections_of(LanguageModelConfig)
 
     name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))

@@ -1,6 +1,5 @@
 """The form that trains a reward model: on which judgments, from which model, by which preset."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -18,9 +17,8 @@ from rewardmodel.training import presets as preset_module
 from rewardmodel.training.config import EvaluateConfig, RewardModelConfig
 from rewardmodel.training.presets import PRESETS
 from runs.models import Artifact, Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
-from runs.option_forms.forms import PresetChoice, PresetForm
+from runs.option_forms.forms import PresetChoice, PresetForm, preset_choices
 from workspace.models import Criterion, Project, User
 from workspace.naming import unique_name
 
@@ -42,19 +40,6 @@ class DatasetField(forms.ModelChoiceField):
             "version": version,
             "get": obj.counts.get("counted", 0),
         }
-
-
-def reward_model_presets() -> Mapping[str, PresetChoice]:
-    comments = preset_comments(preset_module)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: reward_model_config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in PRESETS.items()
-    }
 
 
 class JudgmentsForm(PresetForm):
@@ -233,7 +218,7 @@ class JudgmentsForm(PresetForm):
 
 
 class TrainRewardModelForm(JudgmentsForm):
-    presets = reward_model_presets()
+    presets = preset_choices(PRESETS, reward_model_config, preset_module)
     # A reward model never starts from nothing here, so that it brings its tokenizer.
     sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer", "criterion"))
     kinds = (TRAIN.name,)

@@ -1,6 +1,5 @@
 """The form that trains a policy by DPO: on which judgments, from which policy, by which preset."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -16,29 +15,15 @@ from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.forms import JudgmentsForm
 from rewardmodel.previews import preview_judgments
 from runs.models import Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
-from runs.option_forms.forms import PresetChoice
+from runs.option_forms.forms import preset_choices
 from workspace.errors import ActionError
 from workspace.models import Project
 from workspace.naming import unique_name
 
 
-def dpo_presets() -> Mapping[str, PresetChoice]:
-    comments = preset_comments(preset_module)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: dpo_config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in DPO_PRESETS.items()
-    }
-
-
 class TrainDPOForm(JudgmentsForm):
-    presets = dpo_presets()
+    presets = preset_choices(DPO_PRESETS, dpo_config, preset_module)
     sections = sections_of(DPOConfig, leave_out=("model.source", "criterion"))
     kinds = (DPO.name,)
 

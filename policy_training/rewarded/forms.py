@@ -1,7 +1,6 @@
 """The forms of trainings by reward models outside a round: on which prompts, from which policy, by which rewards."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -30,27 +29,11 @@ from policy_training.training.ppo.presets import MODULES as PPO_MODULES
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of, value_at
-from runs.option_forms.forms import PresetChoice, PresetForm
+from runs.option_forms.forms import PresetForm, preset_choices
 from workspace.errors import ActionError
 from workspace.models import Project
 from workspace.naming import unique_name
-
-
-def choices_of(
-    presets: Mapping[str, Any], modules: Sequence[ModuleType], config: Callable[[str], dict[str, Any]]
-) -> Mapping[str, PresetChoice]:
-    comments = preset_comments(*modules)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in presets.items()
-    }
 
 
 class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
@@ -158,7 +141,7 @@ NOT_FOR_ROLLOUTS = (
 
 
 class PolicyGradientForm(RolloutForm):
-    presets = choices_of(POLICY_GRADIENT_PRESETS, [policy_gradient_presets], policy_gradient_config)
+    presets = preset_choices(POLICY_GRADIENT_PRESETS, policy_gradient_config, policy_gradient_presets)
     sections = sections_of(PolicyGradientConfig, leave_out=NOT_FOR_ROLLOUTS)
     kinds = (POLICY_GRADIENT.name,)
 
@@ -167,7 +150,7 @@ class PolicyGradientForm(RolloutForm):
 
 
 class PPOForm(RolloutForm):
-    presets = choices_of(PPO_PRESETS, PPO_MODULES, ppo_config)
+    presets = preset_choices(PPO_PRESETS, ppo_config, *PPO_MODULES)
     sections = sections_of(PPOConfig, leave_out=NOT_FOR_ROLLOUTS)
     kinds = (PPO.name,)
 
@@ -176,7 +159,7 @@ class PPOForm(RolloutForm):
 
 
 class BestOfNForm(RewardedForm):
-    presets = choices_of(BEST_OF_N_PRESETS, [best_of_n_presets], best_of_n_config)
+    presets = preset_choices(BEST_OF_N_PRESETS, best_of_n_config, best_of_n_presets)
     # What the config refuses anyway is not asked.
     sections = sections_of(
         BestOfNConfig,
