@@ -27,6 +27,7 @@ from rewardmodel.models import RewardModel
 from runs.models import Run
 from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetForm, preset_choices
+from workspace.forms import offer_rows
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
 from workspace.naming import unique_name
 
@@ -119,12 +120,11 @@ class FineTuneForm(LanguageModelForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        criterion = self.fields["put_first_by"]
-        assert isinstance(criterion, forms.ModelChoiceField)
-        criterion.queryset = project.criteria.order_by("pk")
-        batches = self.fields["batches"]
-        assert isinstance(batches, forms.ModelMultipleChoiceField)
-        batches.queryset = Batch.objects.for_datasets(project).order_by("-pk")
+        offer_rows(
+            self,
+            put_first_by=project.criteria.order_by("pk"),
+            batches=Batch.objects.for_datasets(project).order_by("-pk"),
+        )
         self.fields["annotator_kinds"].widget.attrs["class"] = "form-check-input"
 
     def values_of(self, run: Run) -> dict[str, Any]:
@@ -234,16 +234,14 @@ class SampleForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        choices = {
-            "prompt_set": project.prompt_sets.order_by("-pk"),
-            "policies": policies_of(project),
-            "criterion": project.criteria.order_by("pk"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-        self.fields["criterion"].initial = choices["criterion"].first()
+        criteria = project.criteria.order_by("pk")
+        offer_rows(
+            self,
+            prompt_set=project.prompt_sets.order_by("-pk"),
+            policies=policies_of(project),
+            criterion=criteria,
+        )
+        self.fields["criterion"].initial = criteria.first()
         self.fields["policies"].widget.attrs["class"] = "form-check-input"
         self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
 
@@ -311,16 +309,13 @@ class EvaluatePolicyForm(RewardPartsFields, PresetForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         held_out = Case(When(purpose=PromptSet.Purpose.EVALUATION, then=0), default=1)
-        choices = {
-            "policy": policies_of(project),
-            "reference": policies_of(project),
-            "reward_model": project.reward_models.order_by("-pk"),
-            "prompt_set": project.prompt_sets.order_by(held_out, "-pk"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
+        offer_rows(
+            self,
+            policy=policies_of(project),
+            reference=policies_of(project),
+            reward_model=project.reward_models.order_by("-pk"),
+            prompt_set=project.prompt_sets.order_by(held_out, "-pk"),
+        )
         self.offer_rewards(project)
 
     def values_of(self, run: Run) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetChoice, PresetForm
 from workspace.access import require_of_project
 from workspace.errors import ActionError
+from workspace.forms import offer_rows
 from workspace.models import Project, User
 from workspace.naming import unique_name
 
@@ -113,10 +114,8 @@ class MergeForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        field = self.fields["policies"]
-        assert isinstance(field, forms.ModelMultipleChoiceField)
-        field.queryset = policies_of(project)
-        field.widget.attrs["class"] = "form-check-input"
+        offer_rows(self, policies=policies_of(project))
+        self.fields["policies"].widget.attrs["class"] = "form-check-input"
         del self.fields["processes"]  # one process reads one model after another
 
     def values_of(self, run: Run) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from runs.access import access_run
 from runs.models import Run, Worker
 from runs.presentation import run_display
 from workspace.errors import ActionError
-from workspace.forms import StyledFormMixin
+from workspace.forms import StyledFormMixin, offer_rows
 from workspace.models import MAX_OVERLAP, Criterion, Project
 from workspace.polling import content_fingerprint, poll_response
 from workspace.requests import ProjectRequest, project_view
@@ -87,16 +87,14 @@ class FromAnswersForm(StyledFormMixin, AudienceFields):
         super().__init__(data, initial=initial)
         self.project = project
         sources = project.sources.annotate(n_responses=Count("responses")).filter(n_responses__gt=0)
-        choices = {
-            "criterion": project.criteria.order_by("pk"),
-            "prompt_set": project.prompt_sets.order_by("-pk"),
-            "sources": sources.order_by("kind", "name"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-        self.fields["criterion"].initial = choices["criterion"].first()
+        criteria = project.criteria.order_by("pk")
+        offer_rows(
+            self,
+            criterion=criteria,
+            prompt_set=project.prompt_sets.order_by("-pk"),
+            sources=sources.order_by("kind", "name"),
+        )
+        self.fields["criterion"].initial = criteria.first()
         self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
         self.add_bootstrap_classes()
         self.offer(project, {})

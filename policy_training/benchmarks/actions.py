@@ -26,6 +26,7 @@ from workspace.access import require_of_project
 from workspace.actions import record_audit
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
+from workspace.forms import offer_rows
 from workspace.models import Project, User
 
 MAX_POLICIES = 16
@@ -134,12 +135,12 @@ class BenchmarkForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        policies, file = self.fields["policies"], self.fields["file"]
-        assert isinstance(policies, forms.ModelMultipleChoiceField)
-        assert isinstance(file, forms.ModelChoiceField)
-        policies.queryset = policies_of(project)
-        policies.widget.attrs["class"] = "form-check-input"
-        file.queryset = project.benchmark_files.defer("content").order_by("-pk")
+        offer_rows(
+            self,
+            policies=policies_of(project),
+            file=project.benchmark_files.defer("content").order_by("-pk"),
+        )
+        self.fields["policies"].widget.attrs["class"] = "form-check-input"
         del self.fields["processes"]  # one process measures
 
     def values_of(self, run: Run) -> dict[str, Any]:

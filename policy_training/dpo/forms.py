@@ -18,6 +18,7 @@ from runs.models import Run
 from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import preset_choices
 from workspace.errors import ActionError
+from workspace.forms import offer_rows
 from workspace.models import Project
 from workspace.naming import unique_name
 
@@ -39,7 +40,7 @@ class TrainDPOForm(JudgmentsForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        self.choose_from(reference=policies_of(project))
+        offer_rows(self, reference=policies_of(project))
         offer_starts(self)
         # A reward model's form has losses of ratings, too.
         self.fields["ratings"].help_text = gettext_lazy(

@@ -32,6 +32,7 @@ from runs.models import Run
 from runs.option_forms.fields import sections_of, value_at
 from runs.option_forms.forms import PresetForm, preset_choices
 from workspace.errors import ActionError
+from workspace.forms import offer_rows
 from workspace.models import Project
 from workspace.naming import unique_name
 
@@ -60,18 +61,13 @@ class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         for_policies = Case(When(purpose=PromptSet.Purpose.POLICY, then=0), default=1)
-        self.choose_from(
+        offer_rows(
+            self,
             reward_model=project.reward_models.order_by("-pk"),
             prompt_set=project.prompt_sets.order_by(for_policies, "-pk"),
         )
         offer_starts(self)
         self.offer_rewards(project)
-
-    def choose_from(self, **choices: Any) -> None:
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
 
     def values_of(self, run: Run) -> dict[str, Any]:
         parameters = run.parameters
@@ -120,7 +116,7 @@ class RolloutForm(RewardedForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        self.choose_from(reference=policies_of(project))
+        offer_rows(self, reference=policies_of(project))
 
     def values_of(self, run: Run) -> dict[str, Any]:
         start, reference = run.parameters.get("parent"), run.parameters.get("reference")
@@ -201,7 +197,7 @@ class BestOfNForm(RewardedForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         answered = policies_of(project).filter(Exists(Response.objects.filter(source=OuterRef("source"))))
-        self.choose_from(samplers=policies_of(project), stored_policies=answered)
+        offer_rows(self, samplers=policies_of(project), stored_policies=answered)
         for name in ("samplers", "stored_policies"):
             self.fields[name].widget.attrs["class"] = "form-check-input"
 
