@@ -1,12 +1,12 @@
 """Trainings by reward models, asked for by managers and rounds: PPO, policy gradients without a critic, best-of-n."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from django.utils.translation import gettext
 
 from annotation.models import PromptSet
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.mixtures.drawing import training_prompts
 from policy_training.mixtures.options import PromptMixture
@@ -24,8 +24,7 @@ from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.unread_options import BEST_OF_N_RULES, POLICY_GRADIENT_RULES, PPO_RULES
 from rewardmodel.models import RewardModel
-from runs.actions import queue_run
-from runs.errors import BadRunConfig
+from runs.actions import load_run_options, queue_run
 from runs.models import Run
 from workspace.access import require_of_project
 from workspace.config_overrides import apply_overrides
@@ -34,7 +33,6 @@ from workspace.models import Project, User
 
 FILLED_IN = "(filled in)"
 NO_STORED_ANSWERS = StoredAnswers()
-Options = TypeVar("Options")
 
 
 def ppo_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
@@ -76,7 +74,7 @@ def train_ppo(
         after=after,
     )
     config = with_policies(config, start=start, reference=held_near)
-    mixed_in = require_ptx(project, require_loads(PPOConfig, config).algorithm)
+    mixed_in = require_ptx(project, load_run_options(PPOConfig, config).algorithm)
     return queue_run(
         actor=actor,
         project=project,
@@ -127,7 +125,7 @@ def train_policy_gradient(
         after=after,
     )
     config = with_policies(config, start=start, reference=held_near)
-    mixed_in = require_ptx(project, require_loads(PolicyGradientConfig, config).algorithm)
+    mixed_in = require_ptx(project, load_run_options(PolicyGradientConfig, config).algorithm)
     label = config.get("preset") or "policy gradient"
     return queue_run(
         actor=actor,
@@ -188,7 +186,7 @@ def train_best_of_n(
         "sampler_names": [policy.name for policy in samplers or [start]],
         "stored": {**config.get("stored", {}), "use": bool(stored)},
     }
-    require_loads(BestOfNConfig, config)
+    load_run_options(BestOfNConfig, config)
     if stored:
         if prompt_set is None or mixture:
             raise ActionError(
@@ -248,11 +246,3 @@ def with_policies(config: Mapping[str, Any], *, start: Policy, reference: Policy
 
 def source_of(policy: Policy) -> dict[str, str]:
     return {"path": str(policy.artifact.absolute_path)}
-
-
-def require_loads(cls: type[Options], config: Mapping[str, Any]) -> Options:
-    """The options that it makes. Raises BadRunConfig."""
-    try:
-        return load_options(cls, config)
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error
