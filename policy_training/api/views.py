@@ -11,11 +11,10 @@ from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training import actions
 from policy_training.access import access_policy
 from policy_training.api.chaining import (
-    WAITS,
-    OneChainedTrainingSerializer,
     StartBody,
     form_start,
     started,
+    trains,
 )
 from policy_training.api.reward_fields import (
     batches_field,
@@ -188,14 +187,7 @@ class LanguageModelPresets(ProjectApiView):
 
 
 class FineTune(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=FineTuneBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-    )
+    @trains(FineTuneBody)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue fine-tuning on the project's demonstrations."""
         if "put_first_by" in data:
@@ -208,14 +200,7 @@ class FineTune(ProjectApiView):
 
 
 class Pretrain(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=PretrainBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-    )
+    @trains(PretrainBody)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue training on every token of the project's texts, or of its demonstrations."""
         return started(Recipe.PRETRAIN, asked_by_program(self, PretrainForm, form_start(data)))
