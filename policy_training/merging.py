@@ -12,7 +12,7 @@ from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.models import Policy
 from policy_training.policy_fields import PoliciesField, policies_of
 from policy_training.registry import require_unused_name
-from policy_training.reward_fields import numbers_in, weights_for
+from policy_training.reward_fields import NumbersField, weights_for
 from policy_training.run_kinds import MERGE
 from policy_training.training.weights.config import MergeConfig, MergedModel
 from runs.actions import queue_run
@@ -103,9 +103,7 @@ class MergeForm(PresetForm):
         ),
         label=gettext_lazy("Policies"),
     )
-    weights = forms.CharField(
-        required=False,
-        max_length=200,
+    weights = NumbersField(
         help_text=gettext_lazy(
             "A number above 0 each, in the order of the list; empty: 1 each. Their sum is scaled to 1."
         ),
@@ -128,9 +126,6 @@ class MergeForm(PresetForm):
             "policies": [pk for pk, _ in pairs],
             "weights": " ".join(f"{weight:g}" for _, weight in pairs),
         }
-
-    def clean_weights(self) -> list[float]:
-        return numbers_in(self.cleaned_data["weights"])
 
     def asked(self) -> dict[str, Any]:
         """The arguments of merge_policies, without who asks."""
