@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_training.coming_policies import Predecessor, find_predecessor
+from policy_training.management.names import find_policy
 from policy_training.models import Policy
-from policy_training.supervised.options import find_policy
 from runs.models import Run
 from workspace.models import Project
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from policy_training.benchmarks.actions import add_benchmark_file, benchmark_config, benchmark_policies
-from policy_training.supervised.options import find_policy
+from policy_training.management.names import find_policy
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User

@@ -6,7 +6,7 @@ from typing import Any
 from annotation.models import Source
 from policy_training.comparing.actions import compare_policies
 from policy_training.management.comparing import add_measuring_arguments, measuring_options
-from policy_training.supervised.options import find_policy
+from policy_training.management.names import find_policy
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from annotation.management.batch_names import find_batch
+from annotation.management.names import find_batch
 from policy_training.judging.actions import judge_batch, judge_config
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User

@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from policy_training.management.names import find_policy
 from policy_training.merging import merge_policies
 from policy_training.rewarded.arguments import weighted
-from policy_training.supervised.options import find_policy
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 
