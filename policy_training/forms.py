@@ -1,4 +1,4 @@
-"""The forms that train a policy by supervision: fine-tuning and pretraining."""
+"""The forms that fine-tune and pretrain policies, sample from them and evaluate them."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ class LanguageModelForm(PresetForm):
         return super().values_of(run) | {"name": name, "start": parent}
 
     def asked(self) -> dict[str, Any]:
-        """The arguments of train_sft, without who asks. Raises ActionError."""
+        """The arguments that train_sft and pretrain share, without who asks. Raises ActionError."""
         assignments, parent = self.assignments(), self.cleaned_data["start"]
         if parent is not None:  # its own shape and tokenizer count
             assignments = [text for text in assignments if not text.startswith("model.source.")]

@@ -1,4 +1,4 @@
-"""Policies: a list, and where each came from and what came of it."""
+"""Policies: a list, the page of each, and the forms that train, merge, import, sample from and evaluate them."""
 
 from functools import partial
 

@@ -45,7 +45,7 @@ class OneChainedTrainingSerializer(ChainedTrainingSerializer):
         read_only_fields = fields
 
 
-class StartBody(Body):
+class TrainingStartBody(Body):
     """Where a training starts: a policy, or one that is being made."""
 
     start_is_needed = True
@@ -82,7 +82,7 @@ def form_start(data: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def trains(body: type[StartBody], *, is_long: bool = False) -> Callable[..., Any]:
+def trains(body: type[TrainingStartBody], *, is_long: bool = False) -> Callable[..., Any]:
     """An operation that queues the training of a policy, or has it wait for the one that it starts from."""
     return operation(
         Capability.MANAGE,

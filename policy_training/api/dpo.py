@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.api.chaining import (
-    StartBody,
+    TrainingStartBody,
     form_start,
     started,
     trains,
@@ -23,7 +23,7 @@ from workspace.api.operations import Queued, operation
 from workspace.roles import Capability
 
 
-class DPOBody(StartBody, JudgmentsBody):
+class DPOBody(TrainingStartBody, JudgmentsBody):
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
     preset = serializers.ChoiceField(sorted(DPO_PRESETS), default="tiny")
     reference = serializers.IntegerField(

@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.api.chaining import (
-    StartBody,
+    TrainingStartBody,
     form_start,
     started,
     trains,
@@ -37,7 +37,7 @@ MAX_SAMPLERS = 9
 MAX_STORED_POLICIES = 100
 
 
-class RewardedBody(StartBody, TrainedMixtureBody, RunBody):
+class RewardedBody(TrainingStartBody, TrainedMixtureBody, RunBody):
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
     reward_model = serializers.IntegerField(**KEY)
     further_reward_models = further_models_field()

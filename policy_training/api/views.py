@@ -1,4 +1,4 @@
-"""Policies and their family tree."""
+"""Policies for programs, and what makes, samples from and evaluates them: fine-tuning, pretraining, import."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training import actions
 from policy_training.access import access_policy
 from policy_training.api.chaining import (
-    StartBody,
+    TrainingStartBody,
     form_start,
     started,
     trains,
@@ -112,7 +112,7 @@ class OnePolicy(ProjectApiView):
         return describe_policy(actor=self.actor, policy=found, **data, shown=shown)
 
 
-class LanguageModelBody(StartBody, RunBody):
+class LanguageModelBody(TrainingStartBody, RunBody):
     start_is_needed = False
 
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
