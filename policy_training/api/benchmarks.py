@@ -7,7 +7,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.access import access_policy
-from policy_training.benchmarks.actions import BenchmarkForm, add_benchmark_file, benchmark_policies
+from policy_training.benchmarks.actions import add_benchmark_file, benchmark_policies
+from policy_training.benchmarks.forms import BenchmarkForm
 from policy_training.models import BenchmarkFile, PolicyBenchmark
 from runs.api.option_forms import RunBody, RunsSerializer, asked_by_program
 from workspace.api.base import ProjectApiView
