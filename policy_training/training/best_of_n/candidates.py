@@ -318,14 +318,5 @@ def load_run_scorer(
     context: RunContext[BestOfNConfig], tokenizer: Any, distributed: DistributedContext
 ) -> RolloutScorer:
     """What scores answers one by one: all of the run's rewards but the judge (judged_candidates.py)."""
-    config = context.options
-    return load_scorer(
-        context,
-        tokenizer,
-        replace(config.rewards, judge=JudgeOptions()),
-        path=config.reward_model_path,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
-    )
+    rewards = replace(context.options.rewards, judge=JudgeOptions())
+    return load_scorer(context, tokenizer, distributed, rewards=rewards)

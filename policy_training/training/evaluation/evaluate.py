@@ -72,16 +72,7 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
         reference = FrozenModel(
             load_reference(config.reference, tokenizer), config.runtime, distributed.device
         )
-    scorer = load_scorer(
-        context,
-        tokenizer,
-        config.rewards,
-        path=config.reward_model_path,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
-    )
+    scorer = load_scorer(context, tokenizer, distributed)
     guidance = load_guidance(
         config.guidance,
         tokenizer,

@@ -101,12 +101,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     scorer = load_scorer(
         context,
         tokenizer,
-        config.rewards,
-        path=config.reward_model_path,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
+        distributed,
         load_model=load_reward_model if base is None else base.load_reward_model,
     )
     critic = load_critic(config, scorer, tokenizer, base)
