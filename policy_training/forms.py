@@ -13,7 +13,14 @@ from learning.interface.vocabulary import PERSON
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.evaluation_presets import evaluation_config
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, PolicyField, StartField, offer_starts, policies_of
+from policy_training.policy_fields import (
+    PoliciesField,
+    PolicyField,
+    StartField,
+    offer_starts,
+    policies_of,
+    unused_name_like,
+)
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.supervised.options import language_model_config, sample_config, whole_sample_config
@@ -29,7 +36,6 @@ from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetForm, preset_choices
 from workspace.forms import offer_rows
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
-from workspace.naming import unique_name
 
 MAX_PROMPTS = 2**31 - 1
 
@@ -55,10 +61,9 @@ class LanguageModelForm(PresetForm):
         self.order_fields(["name", "start", "learn_from", "preset", "shown_preset", "processes"])
 
     def values_of(self, run: Run) -> dict[str, Any]:
-        # The run's parent may be of the project only: a run is.
+        # Of this project, as the run is.
         parent = run.parameters.get("parent")
-        name = unique_name(Policy.objects.filter(project=self.project), str(run.parameters.get("name", "")))
-        return super().values_of(run) | {"name": name, "start": parent}
+        return super().values_of(run) | {"name": unused_name_like(run, self.project), "start": parent}
 
     def asked(self) -> dict[str, Any]:
         """The arguments that train_sft and pretrain share, without who asks. Raises ActionError."""

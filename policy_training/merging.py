@@ -10,7 +10,7 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, policies_of
+from policy_training.policy_fields import PoliciesField, policies_of, unused_name_like
 from policy_training.registry import require_unused_name
 from policy_training.reward_fields import NumbersField, weights_for
 from policy_training.run_kinds import MERGE
@@ -23,7 +23,6 @@ from workspace.access import require_of_project
 from workspace.errors import ActionError
 from workspace.forms import offer_rows
 from workspace.models import Project, User
-from workspace.naming import unique_name
 
 MAX_MERGED = 16
 
@@ -119,10 +118,9 @@ class MergeForm(PresetForm):
     def values_of(self, run: Run) -> dict[str, Any]:
         # As the list has them, newest first.
         pairs = sorted(run.parameters.get("merged") or [], reverse=True)
-        wanted = str(run.parameters.get("name", ""))
         return {
             "preset": self.initial_preset,
-            "name": unique_name(Policy.objects.filter(project=self.project), wanted),
+            "name": unused_name_like(run, self.project),
             "policies": [pk for pk, _ in pairs],
             "weights": " ".join(f"{weight:g}" for _, weight in pairs),
         }

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from policy_training.dpo.actions import dpo_config
 from policy_training.models import Policy
-from policy_training.policy_fields import PolicyField, StartField, offer_starts, policies_of
+from policy_training.policy_fields import PolicyField, StartField, offer_starts, policies_of, unused_name_like
 from policy_training.run_kinds import DPO
 from policy_training.training.dpo import presets as preset_module
 from policy_training.training.dpo.config import DPOConfig
@@ -20,7 +20,6 @@ from runs.option_forms.forms import preset_choices
 from workspace.errors import ActionError
 from workspace.forms import offer_rows
 from workspace.models import Project
-from workspace.naming import unique_name
 
 
 class TrainDPOForm(JudgmentsForm):
@@ -49,11 +48,9 @@ class TrainDPOForm(JudgmentsForm):
         )
 
     def values_of(self, run: Run) -> dict[str, Any]:
-        parameters = run.parameters
-        name = unique_name(Policy.objects.filter(project=self.project), str(parameters.get("name", "")))
-        start, reference = parameters.get("parent"), parameters.get("reference")
+        start, reference = run.parameters.get("parent"), run.parameters.get("reference")
         return super().values_of(run) | {
-            "name": name,
+            "name": unused_name_like(run, self.project),
             "start": start,
             "reference": reference if reference != start else None,
         }

@@ -33,6 +33,7 @@ from workspace.models import Project, User
 
 FILLED_IN = "(filled in)"
 NO_STORED_ANSWERS = StoredAnswers()
+ALGORITHM_OF_PRESET = {"reinforce": "REINFORCE", "rloo": "RLOO", "grpo": "GRPO"}
 
 
 def ppo_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
@@ -126,12 +127,11 @@ def train_policy_gradient(
     )
     config = with_policies(config, start=start, reference=held_near)
     mixed_in = require_ptx(project, load_run_options(PolicyGradientConfig, config).algorithm)
-    label = config.get("preset") or "policy gradient"
     return queue_run(
         actor=actor,
         project=project,
         kind=POLICY_GRADIENT,
-        title=f"{NAMES.get(label, 'Policy gradient')}: {start.name} to {name}",
+        title=f"{ALGORITHM_OF_PRESET.get(config.get('preset', ''), 'Policy gradient')}: {start.name} to {name}",
         config=config,
         parameters=parameters | mixed_in | {"reference": held_near.pk},
         processes=processes,
@@ -207,9 +207,6 @@ def train_best_of_n(
         | ({"stored": stored.record} if stored else {}),
         processes=processes,
     )
-
-
-NAMES = {"reinforce": "REINFORCE", "rloo": "RLOO", "grpo": "GRPO"}
 
 
 def rewarded_run(

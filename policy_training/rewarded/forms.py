@@ -8,11 +8,18 @@ from django.db.models import Case, Exists, OuterRef, When
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Prompt, PromptSet, Response
-from policy_training.mixtures.drawing import held_out_of, training_prompts
+from policy_training.mixtures.drawing import on_held_out_sides, training_prompts
 from policy_training.mixtures.fields import TrainedMixtureFields, mixture_of_run
 from policy_training.model_servers import sent_prompts_notes
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, PolicyField, StartField, offer_starts, policies_of
+from policy_training.policy_fields import (
+    PoliciesField,
+    PolicyField,
+    StartField,
+    offer_starts,
+    policies_of,
+    unused_name_like,
+)
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.rewarded.actions import best_of_n_config, policy_gradient_config, ppo_config
 from policy_training.run_kinds import BEST_OF_N, POLICY_GRADIENT, PPO
@@ -34,7 +41,6 @@ from runs.option_forms.forms import PresetForm, preset_choices
 from workspace.errors import ActionError
 from workspace.forms import offer_rows
 from workspace.models import Project
-from workspace.naming import unique_name
 
 
 class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
@@ -71,12 +77,11 @@ class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
 
     def values_of(self, run: Run) -> dict[str, Any]:
         parameters = run.parameters
-        wanted = str(parameters.get("name", ""))
         return (
             super().values_of(run)
             | parts_of_run(self.project, run.config)
             | {
-                "name": unique_name(Policy.objects.filter(project=self.project), wanted),
+                "name": unused_name_like(run, self.project),
                 "start": parameters.get("parent"),
                 "reward_model": parameters.get("reward_model"),
                 "prompt_set": parameters.get("prompt_set"),
@@ -287,7 +292,7 @@ def prompts_by_split(asked: Mapping[str, Any]) -> dict[str, int]:
     drawn = training_prompts(asked["project"], asked["prompt_set"], asked["mixture"])
     shares = drawn.get("prompt_mixture")
     keys = [share["prompt_set"] for share in shares] if shares else [drawn["prompt_set"]]
-    held_out = held_out_of(asked["project"], keys).count()
+    held_out = on_held_out_sides(asked["project"], keys).count()
     if shares:
         return {"train": sum(share["prompts"] for share in shares), "held out": held_out}
     return {
