@@ -10,9 +10,9 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.models import Policy
+from policy_training.number_fields import NumbersField, weights_for
 from policy_training.policy_fields import PoliciesField, policies_of, unused_name_like
 from policy_training.registry import require_unused_name
-from policy_training.reward_fields import NumbersField, weights_for
 from policy_training.run_kinds import MERGE
 from policy_training.training.weights.config import MergeConfig, MergedModel
 from runs.actions import queue_run

@@ -1,12 +1,12 @@
 """Fields of forms that ask for further reward models and functions, their weights and their options."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
+from policy_training.number_fields import NumbersField, numbers_as_text, weights_for
 from policy_training.reward_batches import (
     MAX_BATCHES_TEXT,
     batches_as_text,
@@ -27,28 +27,6 @@ _BATCHES_HELP = gettext_lazy(
 )
 
 
-class RewardModelsField(forms.ModelMultipleChoiceField):
-    def label_from_instance(self, obj: RewardModel) -> str:
-        return obj.name
-
-
-class NumbersField(forms.CharField):
-    """Numbers with spaces or commas between them. Cleaned: a list of float."""
-
-    def __init__(self, **described: Any) -> None:
-        super().__init__(required=False, max_length=200, **described)
-
-    def clean(self, value: Any) -> list[float]:
-        text = super().clean(value)
-        try:
-            found = [float(part) for part in text.replace(",", " ").replace(";", " ").split()]
-        except ValueError:
-            found = [math.nan]
-        if not all(map(math.isfinite, found)):
-            raise forms.ValidationError(gettext("Write numbers with spaces between them, for example 0.5 1"))
-        return found
-
-
 class OwnBatchesField(forms.CharField):
     """Lengths and passes of several reward models. Cleaned: see `batches_in`."""
 
@@ -62,7 +40,7 @@ class OwnBatchesField(forms.CharField):
 class RewardPartsFields(forms.Form):
     """Further reward models and functions, and the weight of each. Mixed into forms that know a project."""
 
-    further_reward_models = RewardModelsField(
+    further_reward_models = forms.ModelMultipleChoiceField(
         RewardModel.objects.none(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -171,19 +149,6 @@ class RewardPartsFields(forms.Form):
         return found
 
 
-def weights_for(count: int, weights: Sequence[float], what: str) -> list[float]:
-    """One each. Raises ActionError."""
-    if not weights:
-        return [1.0] * count
-    if len(weights) != count:
-        raise ActionError(
-            gettext("There are %(count)s %(what)s and %(weights)s weights: give one each, or none.")
-            % {"count": count, "what": what, "weights": len(weights)},
-            code="bad_weights",
-        )
-    return list(weights)
-
-
 def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
     """What the fields of RewardPartsFields say of an earlier run."""
     rewards = config.get("rewards") or {}
@@ -211,10 +176,3 @@ def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
         "function_weights": numbers_as_text([part.get("weight", 1.0) for part in chosen]),
         "function_time_limits": numbers_as_text(limits) if any(limit != usual for limit in limits) else "",
     }
-
-
-def numbers_as_text(numbers: Sequence[float]) -> str:
-    """As a NumbersField reads them again, without a loss."""
-    return " ".join(
-        f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}" for number in numbers
-    )
