@@ -18,7 +18,7 @@ from policy_training.models import Policy
 from runs.option_forms.pages import run_form_page
 from workspace.errors import ActionError
 from workspace.forms import add_errors
-from workspace.requests import ProjectRequest, project_view
+from workspace.requests import ProjectRequest, key_in, project_view
 from workspace.roles import Capability
 
 
@@ -68,12 +68,8 @@ def benchmark_files(request: ProjectRequest) -> HttpResponse:
 def measured(request: ProjectRequest, pk: int) -> HttpResponse:
     """What tasks say of a policy, beside another one (`?beside=`)."""
     policy = access_policy(request.project, pk)
-    key = request.GET.get("beside", "")
-    beside = (
-        access_policy(request.project, int(key))
-        if key.isascii() and key.isdigit() and len(key) < 19
-        else None
-    )
+    key = key_in(request.GET.get("beside", ""))
+    beside = access_policy(request.project, key) if key is not None else None
     theirs = {row.file_id: row for row in latest_of(beside)} if beside else {}
     measurements = [
         {
