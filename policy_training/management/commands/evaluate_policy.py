@@ -10,6 +10,7 @@ from policy_training.management.names import find_policy
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
 from rewardmodel.management.names import find_reward_model
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 
@@ -47,4 +48,4 @@ class Command(ProjectCommand):
             config=config,
             processes=asked_processes(options),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

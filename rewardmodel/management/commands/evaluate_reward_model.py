@@ -9,6 +9,7 @@ from rewardmodel.actions import evaluate_reward_model
 from rewardmodel.management.names import find_reward_model
 from rewardmodel.start_training import evaluation_config
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 
@@ -49,4 +50,4 @@ class Command(ProjectCommand):
             ratings=options["ratings"],
             processes=asked_processes(options),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))
