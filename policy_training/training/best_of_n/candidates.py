@@ -216,9 +216,7 @@ def sample_answers(
         server = answering_server(context, distributed, number, source, tokenizer)
         if server is None:
             policy = FrozenModel(load_policy(source, tokenizer), config.runtime, distributed.device)
-            require_max_positions(
-                policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens
-            )
+            require_max_positions(policy.model, config.batch.max_sequence_tokens)
         scorer = load_run_scorer(context, tokenizer, distributed)
     for shard in missing:
         context.require_current()

@@ -210,7 +210,7 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
     roles = {"policy": policy, "reference": reference, **models_by_role(scorer)}
     context.write_models(sizes_as_rows(role_sizes(roles, trained=("policy",))))
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy))
-    require_max_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    require_max_positions(policy, config.batch.max_sequence_tokens)
     if config.policy.gradient_checkpointing:
         checkpoint_layers(policy)
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)

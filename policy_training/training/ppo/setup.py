@@ -117,7 +117,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, *models, graphs=2)
     )
     for model in models:
-        require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+        require_max_positions(model, config.batch.max_sequence_tokens)
         if config.policy.gradient_checkpointing:
             checkpoint_layers(model)
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)
