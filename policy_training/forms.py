@@ -1,6 +1,5 @@
-"""The forms that train a policy by supervision: fine-tuning and pretraining."""
+"""The forms that fine-tune and pretrain policies, sample from them and evaluate them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -14,7 +13,14 @@ from learning.interface.vocabulary import PERSON
 from policy_training.evaluation_choices import evaluation_choices
 from policy_training.evaluation_presets import evaluation_config
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, PolicyField, StartField, offer_starts, policies_of
+from policy_training.policy_fields import (
+    PoliciesField,
+    PolicyField,
+    StartField,
+    offer_starts,
+    policies_of,
+    unused_name_like,
+)
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.run_kinds import EVALUATE, PRETRAIN, SAMPLE, SFT
 from policy_training.supervised.options import language_model_config, sample_config, whole_sample_config
@@ -26,30 +32,16 @@ from policy_training.training.supervised import presets as supervised_presets
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
-from runs.option_forms.forms import PresetChoice, PresetForm
+from runs.option_forms.forms import PresetForm, preset_choices
+from workspace.forms import offer_rows
 from workspace.models import MAX_OVERLAP, Criterion, Project, User
-from workspace.naming import unique_name
 
 MAX_PROMPTS = 2**31 - 1
 
 
-def language_model_presets() -> Mapping[str, PresetChoice]:
-    comments = preset_comments(supervised_presets)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: language_model_config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in LANGUAGE_MODEL_PRESETS.items()
-    }
-
-
 class LanguageModelForm(PresetForm):
-    presets = language_model_presets()
+    presets = preset_choices(LANGUAGE_MODEL_PRESETS, language_model_config, supervised_presets)
     sections = sections_of(LanguageModelConfig)
 
     name = forms.CharField(max_length=120, label=gettext_lazy("Name of the new policy"))
@@ -69,13 +61,12 @@ class LanguageModelForm(PresetForm):
         self.order_fields(["name", "start", "learn_from", "preset", "shown_preset", "processes"])
 
     def values_of(self, run: Run) -> dict[str, Any]:
-        # The run's parent may be of the project only: a run is.
+        # Of this project, as the run is.
         parent = run.parameters.get("parent")
-        name = unique_name(Policy.objects.filter(project=self.project), str(run.parameters.get("name", "")))
-        return super().values_of(run) | {"name": name, "start": parent}
+        return super().values_of(run) | {"name": unused_name_like(run, self.project), "start": parent}
 
     def asked(self) -> dict[str, Any]:
-        """The arguments of train_sft, without who asks. Raises ActionError."""
+        """The arguments that train_sft and pretrain share, without who asks. Raises ActionError."""
         assignments, parent = self.assignments(), self.cleaned_data["start"]
         if parent is not None:  # its own shape and tokenizer count
             assignments = [text for text in assignments if not text.startswith("model.source.")]
@@ -134,12 +125,11 @@ class FineTuneForm(LanguageModelForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        criterion = self.fields["put_first_by"]
-        assert isinstance(criterion, forms.ModelChoiceField)
-        criterion.queryset = project.criteria.order_by("pk")
-        batches = self.fields["batches"]
-        assert isinstance(batches, forms.ModelMultipleChoiceField)
-        batches.queryset = Batch.objects.for_datasets(project).order_by("-pk")
+        offer_rows(
+            self,
+            put_first_by=project.criteria.order_by("pk"),
+            batches=Batch.objects.for_datasets(project).order_by("-pk"),
+        )
         self.fields["annotator_kinds"].widget.attrs["class"] = "form-check-input"
 
     def values_of(self, run: Run) -> dict[str, Any]:
@@ -249,16 +239,14 @@ class SampleForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        choices = {
-            "prompt_set": project.prompt_sets.order_by("-pk"),
-            "policies": policies_of(project),
-            "criterion": project.criteria.order_by("pk"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-        self.fields["criterion"].initial = choices["criterion"].first()
+        criteria = project.criteria.order_by("pk")
+        offer_rows(
+            self,
+            prompt_set=project.prompt_sets.order_by("-pk"),
+            policies=policies_of(project),
+            criterion=criteria,
+        )
+        self.fields["criterion"].initial = criteria.first()
         self.fields["policies"].widget.attrs["class"] = "form-check-input"
         self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
 
@@ -326,16 +314,13 @@ class EvaluatePolicyForm(RewardPartsFields, PresetForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         held_out = Case(When(purpose=PromptSet.Purpose.EVALUATION, then=0), default=1)
-        choices = {
-            "policy": policies_of(project),
-            "reference": policies_of(project),
-            "reward_model": project.reward_models.order_by("-pk"),
-            "prompt_set": project.prompt_sets.order_by(held_out, "-pk"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
+        offer_rows(
+            self,
+            policy=policies_of(project),
+            reference=policies_of(project),
+            reward_model=project.reward_models.order_by("-pk"),
+            prompt_set=project.prompt_sets.order_by(held_out, "-pk"),
+        )
         self.offer_rewards(project)
 
     def values_of(self, run: Run) -> dict[str, Any]:

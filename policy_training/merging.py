@@ -10,9 +10,9 @@ from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource, RuntimeOptions
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, policies_of
+from policy_training.number_fields import NumbersField, weights_for
+from policy_training.policy_fields import PoliciesField, policies_of, unused_name_like
 from policy_training.registry import require_unused_name
-from policy_training.reward_fields import numbers_in, weights_for
 from policy_training.run_kinds import MERGE
 from policy_training.training.weights.config import MergeConfig, MergedModel
 from runs.actions import queue_run
@@ -21,8 +21,8 @@ from runs.option_forms.fields import sections_of
 from runs.option_forms.forms import PresetChoice, PresetForm
 from workspace.access import require_of_project
 from workspace.errors import ActionError
+from workspace.forms import offer_rows
 from workspace.models import Project, User
-from workspace.naming import unique_name
 
 MAX_MERGED = 16
 
@@ -102,9 +102,7 @@ class MergeForm(PresetForm):
         ),
         label=gettext_lazy("Policies"),
     )
-    weights = forms.CharField(
-        required=False,
-        max_length=200,
+    weights = NumbersField(
         help_text=gettext_lazy(
             "A number above 0 each, in the order of the list; empty: 1 each. Their sum is scaled to 1."
         ),
@@ -113,25 +111,19 @@ class MergeForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        field = self.fields["policies"]
-        assert isinstance(field, forms.ModelMultipleChoiceField)
-        field.queryset = policies_of(project)
-        field.widget.attrs["class"] = "form-check-input"
+        offer_rows(self, policies=policies_of(project))
+        self.fields["policies"].widget.attrs["class"] = "form-check-input"
         del self.fields["processes"]  # one process reads one model after another
 
     def values_of(self, run: Run) -> dict[str, Any]:
         # As the list has them, newest first.
         pairs = sorted(run.parameters.get("merged") or [], reverse=True)
-        wanted = str(run.parameters.get("name", ""))
         return {
             "preset": self.initial_preset,
-            "name": unique_name(Policy.objects.filter(project=self.project), wanted),
+            "name": unused_name_like(run, self.project),
             "policies": [pk for pk, _ in pairs],
             "weights": " ".join(f"{weight:g}" for _, weight in pairs),
         }
-
-    def clean_weights(self) -> list[float]:
-        return numbers_in(self.cleaned_data["weights"])
 
     def asked(self) -> dict[str, Any]:
         """The arguments of merge_policies, without who asks."""

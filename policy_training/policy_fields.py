@@ -14,6 +14,7 @@ from runs.models import Run
 from runs.option_forms.forms import PresetForm
 from workspace.errors import ActionError
 from workspace.models import Project
+from workspace.naming import unique_name
 
 
 class PolicyField(forms.ModelChoiceField):
@@ -29,6 +30,11 @@ class PoliciesField(forms.ModelMultipleChoiceField):
 
 def policies_of(project: Project) -> Any:
     return Policy.objects.filter(project=project).select_related("artifact").order_by("-pk")
+
+
+def unused_name_like(run: Run, project: Project) -> str:
+    """For a run like this one: the name of the policy that this one was to make, with a number where it is taken."""
+    return unique_name(Policy.objects.filter(project=project), str(run.parameters.get("name", "")))
 
 
 class _WithComing(ModelChoiceIterator):

@@ -1,12 +1,12 @@
 """Fields of forms that ask for further reward models and functions, their weights and their options."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
+from policy_training.number_fields import NumbersField, numbers_as_text, weights_for
 from policy_training.reward_batches import (
     MAX_BATCHES_TEXT,
     batches_as_text,
@@ -27,26 +27,20 @@ _BATCHES_HELP = gettext_lazy(
 )
 
 
-class RewardModelsField(forms.ModelMultipleChoiceField):
-    def label_from_instance(self, obj: RewardModel) -> str:
-        return obj.name
+class OwnBatchesField(forms.CharField):
+    """Lengths and passes of several reward models. Cleaned: see `batches_in`."""
 
+    def __init__(self, **described: Any) -> None:
+        super().__init__(required=False, max_length=MAX_BATCHES_TEXT, help_text=_BATCHES_HELP, **described)
 
-def numbers_in(text: str) -> list[float]:
-    """Numbers with spaces or commas between them. Raises ValidationError."""
-    try:
-        found = [float(part) for part in text.replace(",", " ").replace(";", " ").split()]
-    except ValueError:
-        found = [math.nan]
-    if not all(map(math.isfinite, found)):
-        raise forms.ValidationError(gettext("Write numbers with spaces between them, for example 0.5 1"))
-    return found
+    def clean(self, value: Any) -> list[dict[str, Any] | None]:
+        return batches_in(super().clean(value))
 
 
 class RewardPartsFields(forms.Form):
     """Further reward models and functions, and the weight of each. Mixed into forms that know a project."""
 
-    further_reward_models = RewardModelsField(
+    further_reward_models = forms.ModelMultipleChoiceField(
         RewardModel.objects.none(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
@@ -55,19 +49,14 @@ class RewardPartsFields(forms.Form):
         ),
         label=gettext_lazy("Further reward models"),
     )
-    further_weights = forms.CharField(
-        required=False,
-        max_length=200,
+    further_weights = NumbersField(
         label=gettext_lazy("Weights of the further reward models"),
         help_text=gettext_lazy(
             "A number each, in the order of the list; empty: 1 each. Read by the weighted sum."
         ),
     )
-    further_batches = forms.CharField(
-        required=False,
-        max_length=MAX_BATCHES_TEXT,
+    further_batches = OwnBatchesField(
         label=gettext_lazy("Lengths and passes of the further reward models, in their own tokens"),
-        help_text=_BATCHES_HELP,
     )
     further_criteria = forms.MultipleChoiceField(
         required=False,
@@ -78,19 +67,14 @@ class RewardPartsFields(forms.Form):
         ),
         label=gettext_lazy("Further reward models: the newest of a criterion"),
     )
-    criterion_weights = forms.CharField(
-        required=False,
-        max_length=200,
+    criterion_weights = NumbersField(
         label=gettext_lazy("Weights of the newest reward models of criteria"),
         help_text=gettext_lazy(
             "A number each, in the order of the list; empty: 1 each. Read by the weighted sum."
         ),
     )
-    criterion_batches = forms.CharField(
-        required=False,
-        max_length=MAX_BATCHES_TEXT,
+    criterion_batches = OwnBatchesField(
         label=gettext_lazy("Lengths and passes of the newest reward models of criteria, in their own tokens"),
-        help_text=_BATCHES_HELP,
     )
     reward_functions = forms.MultipleChoiceField(
         required=False,
@@ -100,15 +84,11 @@ class RewardPartsFields(forms.Form):
         ),
         label=gettext_lazy("Reward functions"),
     )
-    function_weights = forms.CharField(
-        required=False,
-        max_length=200,
+    function_weights = NumbersField(
         label=gettext_lazy("Weights of the reward functions"),
         help_text=gettext_lazy("A number each, in the order of the list; empty: 1 each."),
     )
-    function_time_limits = forms.CharField(
-        required=False,
-        max_length=200,
+    function_time_limits = NumbersField(
         label=gettext_lazy("Time limits of the reward functions, in seconds"),
         help_text=gettext_lazy(
             "For the responses of one step; a function that takes longer ends the run. A number each, in the order of "
@@ -130,24 +110,6 @@ class RewardPartsFields(forms.Form):
         for field in (models, criteria, functions):
             field.widget.attrs["class"] = "form-check-input"
 
-    def clean_further_weights(self) -> list[float]:
-        return numbers_in(self.cleaned_data["further_weights"])
-
-    def clean_criterion_weights(self) -> list[float]:
-        return numbers_in(self.cleaned_data["criterion_weights"])
-
-    def clean_further_batches(self) -> list[dict[str, Any] | None]:
-        return batches_in(self.cleaned_data["further_batches"])
-
-    def clean_criterion_batches(self) -> list[dict[str, Any] | None]:
-        return batches_in(self.cleaned_data["criterion_batches"])
-
-    def clean_function_weights(self) -> list[float]:
-        return numbers_in(self.cleaned_data["function_weights"])
-
-    def clean_function_time_limits(self) -> list[float]:
-        return numbers_in(self.cleaned_data["function_time_limits"])
-
     def reward_parts(self) -> dict[str, Any]:
         """models and functions of RewardSourcesOptions, those that were chosen. Raises ActionError."""
         values = self.cleaned_data
@@ -155,23 +117,19 @@ class RewardPartsFields(forms.Form):
         criteria = sorted(values["further_criteria"])
         # In the order of the list, which is also that of the weights.
         functions = [name for name in known_functions() if name in values["reward_functions"]]
-        found: dict[str, Any] = {}
+        parts: list[dict[str, Any]] = []
         # Where nothing is chosen, too: weights and lengths of nothing are refused, not forgotten.
-        what = gettext("further reward models")
-        weights = weights_for(len(models), values["further_weights"], what)
-        batches = batches_for(len(models), values["further_batches"], what)
-        if models:
-            found["models"] = [
-                {"name": model.name, "weight": weight, **batch}
-                for model, weight, batch in zip(models, weights, batches, strict=True)
+        for prefix, named, what in (
+            ("further", [{"name": model.name} for model in models], gettext("further reward models")),
+            ("criterion", [{"criterion": name} for name in criteria], gettext("criteria")),
+        ):
+            weights = weights_for(len(named), values[f"{prefix}_weights"], what)
+            batches = batches_for(len(named), values[f"{prefix}_batches"], what)
+            parts += [
+                {**part, "weight": weight, **batch}
+                for part, weight, batch in zip(named, weights, batches, strict=True)
             ]
-        weights = weights_for(len(criteria), values["criterion_weights"], gettext("criteria"))
-        batches = batches_for(len(criteria), values["criterion_batches"], gettext("criteria"))
-        if criteria:
-            found["models"] = found.get("models", []) + [
-                {"criterion": name, "weight": weight, **batch}
-                for name, weight, batch in zip(criteria, weights, batches, strict=True)
-            ]
+        found: dict[str, Any] = {"models": parts} if parts else {}
         weights = weights_for(len(functions), values["function_weights"], gettext("reward functions"))
         limits = values["function_time_limits"]
         if limits and len(limits) != len(functions):
@@ -189,19 +147,6 @@ class RewardPartsFields(forms.Form):
             for part, limit in zip(found["functions"], limits, strict=False):
                 part["time_limit_seconds"] = limit
         return found
-
-
-def weights_for(count: int, weights: Sequence[float], what: str) -> list[float]:
-    """One each. Raises ActionError."""
-    if not weights:
-        return [1.0] * count
-    if len(weights) != count:
-        raise ActionError(
-            gettext("There are %(count)s %(what)s and %(weights)s weights: give one each, or none.")
-            % {"count": count, "what": what, "weights": len(weights)},
-            code="bad_weights",
-        )
-    return list(weights)
 
 
 def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,10 +176,3 @@ def parts_of_run(project: Project, config: Mapping[str, Any]) -> dict[str, Any]:
         "function_weights": numbers_as_text([part.get("weight", 1.0) for part in chosen]),
         "function_time_limits": numbers_as_text(limits) if any(limit != usual for limit in limits) else "",
     }
-
-
-def numbers_as_text(numbers: Sequence[float]) -> str:
-    """As `numbers_in` reads them again, without a loss."""
-    return " ".join(
-        f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}" for number in numbers
-    )

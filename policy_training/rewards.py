@@ -13,7 +13,6 @@ from policy_training.training.reward_config import (
     BUILT_IN_FUNCTIONS,
     RewardModelPart,
     RewardSourcesOptions,
-    part_key,
 )
 from rewardmodel.models import RewardModel
 from workspace.errors import ActionError
@@ -182,8 +181,3 @@ def _part_in_words(part: RewardModelPart) -> str:
         "name": part.name,
         "criterion": part.criterion,
     }
-
-
-def part_label(key: str, names: Sequence[str]) -> str:
-    """The reward model that a metric's part is of; the key itself for a function."""
-    return next((name for name in names if part_key(name) == key), key)

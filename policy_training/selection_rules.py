@@ -7,7 +7,7 @@ Ties are broken by the lower KL, then by the order that the candidates are given
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +16,6 @@ REWARD_WITHIN_KL: Final = "reward_within_kl"
 ONE_STANDARD_ERROR: Final = "one_standard_error"
 BEST_WIN_RATE: Final = "best_win_rate"
 LAST: Final = "last"
-RuleName = Literal["best_reward", "reward_within_kl", "one_standard_error", "best_win_rate", "last"]
 
 DRAWS, SEED, LEVEL = 2000, 20261129, 0.95
 DRAWN_AT_ONCE = 1_000_000  # numbers: bounds the memory of many prompts

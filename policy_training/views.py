@@ -1,4 +1,4 @@
-"""Policies: a list, and where each came from and what came of it."""
+"""Policies: a list, the page of each, and the forms that train, merge, import, sample from and evaluate them."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from annotation.models import TaskResponse
 from annotation.rendering.markdown import render_markdown
 from policy_training import actions
 from policy_training.access import access_policy
-from policy_training.benchmarks.actions import latest_of
+from policy_training.benchmarks.presentation import latest_of
 from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.dpo.forms import TrainDPOForm, preview_dpo
 from policy_training.figures import evaluation_figures, policy_figures

@@ -11,14 +11,12 @@ from annotation.datasets.files import dataset_manifest, dataset_ratings, labels_
 from annotation.datasets.supply import dataset_training_supply
 from annotation.models import PreferenceDataset, Response
 from annotation.preferences.rated_comparisons import RatingChoice
-from learning.interface.options import UserError, load_options
 from learning.interface.usable_comparisons import LossName, learns_from_ratings, shortfall
 from learning.interface.vocabulary import SPLITS
 from rewardmodel.models import RewardModel
 from rewardmodel.run_kinds import EVALUATE, SCORE, TRAIN
 from rewardmodel.training.config import ObjectiveOptions
-from runs.actions import queue_run
-from runs.errors import BadRunConfig
+from runs.actions import load_run_options, queue_run
 from runs.models import Artifact, Run
 from workspace.access import require_of_project
 from workspace.errors import ActionError
@@ -162,10 +160,7 @@ def require_unused_name(project: Project, name: str) -> None:
 
 
 def _ranking_loss(config: Mapping[str, Any]) -> LossName:
-    try:
-        return load_options(ObjectiveOptions, config.get("objective", {}), where="objective").ranking_loss
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error
+    return load_run_options(ObjectiveOptions, config.get("objective", {}), where="objective").ranking_loss
 
 
 def describe_reward_model(

@@ -1,6 +1,5 @@
 """The form that trains a reward model: on which judgments, from which model, by which preset."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -18,9 +17,9 @@ from rewardmodel.training import presets as preset_module
 from rewardmodel.training.config import EvaluateConfig, RewardModelConfig
 from rewardmodel.training.presets import PRESETS
 from runs.models import Artifact, Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
-from runs.option_forms.forms import PresetChoice, PresetForm
+from runs.option_forms.forms import PresetChoice, PresetForm, preset_choices
+from workspace.forms import offer_rows
 from workspace.models import Criterion, Project, User
 from workspace.naming import unique_name
 
@@ -42,19 +41,6 @@ class DatasetField(forms.ModelChoiceField):
             "version": version,
             "get": obj.counts.get("counted", 0),
         }
-
-
-def reward_model_presets() -> Mapping[str, PresetChoice]:
-    comments = preset_comments(preset_module)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: reward_model_config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in PRESETS.items()
-    }
 
 
 class JudgmentsForm(PresetForm):
@@ -132,7 +118,8 @@ class JudgmentsForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        self.choose_from(
+        offer_rows(
+            self,
             dataset=project.preference_datasets.order_by("-pk"),
             criteria=project.criteria.order_by("pk"),
             batches=Batch.objects.for_datasets(project).order_by("-pk"),
@@ -158,12 +145,6 @@ class JudgmentsForm(PresetForm):
         )
         for name in ("criteria", "annotator_kinds"):
             self.fields[name].widget.attrs["class"] = "form-check-input"
-
-    def choose_from(self, **choices: Any) -> None:
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
 
     def values_of(self, run: Run) -> dict[str, Any]:
         parameters = run.parameters
@@ -233,7 +214,7 @@ class JudgmentsForm(PresetForm):
 
 
 class TrainRewardModelForm(JudgmentsForm):
-    presets = reward_model_presets()
+    presets = preset_choices(PRESETS, reward_model_config, preset_module)
     # A reward model never starts from nothing here, so that it brings its tokenizer.
     sections = sections_of(RewardModelConfig, leave_out=("model.source", "tokenizer", "criterion"))
     kinds = (TRAIN.name,)
@@ -243,7 +224,7 @@ class TrainRewardModelForm(JudgmentsForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        self.choose_from(start=possible_starts(project))
+        offer_rows(self, start=possible_starts(project))
 
     def values_of(self, run: Run) -> dict[str, Any]:
         wanted = str(run.parameters.get("name", ""))
@@ -289,14 +270,11 @@ class EvaluateRewardModelForm(PresetForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        choices: dict[str, Any] = {
-            "reward_model": RewardModel.objects.filter(project=project).order_by("-pk"),
-            "dataset": project.preference_datasets.order_by("-pk"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
+        offer_rows(
+            self,
+            reward_model=RewardModel.objects.filter(project=project).order_by("-pk"),
+            dataset=project.preference_datasets.order_by("-pk"),
+        )
 
     def values_of(self, run: Run) -> dict[str, Any]:
         kept = {name: run.parameters[name] for name in ("reward_model", "dataset", "consensus")}

@@ -15,14 +15,14 @@ from annotation.datasets.quality_labels import newest_complete
 from annotation.datasets.supply import TRAINING_PURPOSES
 from annotation.models import Batch, PreferenceDataset
 from annotation.preferences.rated_comparisons import RatingChoice
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from learning.interface.vocabulary import PERSON
 from rewardmodel.actions import require_unused_name, train_reward_model
 from rewardmodel.training.config import RewardModelConfig
 from rewardmodel.training.presets import PRESETS
 from rewardmodel.training.unread_options import EVALUATION_RULES, REWARD_MODEL_RULES
-from runs.errors import BadRunConfig
+from runs.actions import load_run_options
 from runs.models import Artifact, Run
 from workspace.access import require_of_project
 from workspace.config_overrides import apply_overrides
@@ -65,11 +65,7 @@ def start_training(
     """
     config = reward_model_config(preset, assignments)
     rated = rating_choice(ratings, points_per_grade)
-    # Before judgments are frozen for nothing.
-    try:
-        load_options(RewardModelConfig, config)
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error
+    load_run_options(RewardModelConfig, config)  # before judgments are frozen for nothing
     require_unused_name(project, name)
     require_of_project(project, base)
     with training_dataset(

@@ -148,16 +148,19 @@ def require_mixtures(project: Project, start: Policy, previous: Policy | None, p
         raise RoundRefused(error.message, code=error.code) from error
 
 
-def held_out_shortage(round_: Round) -> str:
-    """What is said at the start when there are fewer held-out prompts than pairs; empty when there are enough."""
-    plan = load_plan(round_.plan)
-    pairings = choose_pairings(
+def choose_pairings_of(round_: Round, plan: RoundPlan) -> list[Pairing]:
+    return choose_pairings(
         project=round_.project,
         prompt_sets=compared_sets(round_.project, round_.prompt_set, plan),
         plan=plan,
         start=round_.start_policy,
         previous=round_.comparison_policy,
     )
+
+
+def held_out_shortage(round_: Round) -> str:
+    """What is said at the start when there are fewer held-out prompts than pairs; empty when there are enough."""
+    pairings = choose_pairings_of(round_, load_plan(round_.plan))
     return "; ".join(
         f"only {len(pairing.prompts)} held-out prompts for {pairing.wanted} head-to-head pairs with "
         f"{pairing.opponent.name}"

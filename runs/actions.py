@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -27,6 +27,7 @@ from workspace.models import Project, User
 from workspace.shown_values import Shown, require_shown, values_of
 
 LIMITS = ("time_limit_minutes",)
+Options = TypeVar("Options")
 
 
 def default_threads() -> int:
@@ -55,11 +56,7 @@ def queue_run(
     """
     processes = processes or kind.resources.processes
     if kind.options is not None:
-        try:
-            options: Any = load_options(kind.options, config)
-        except UserError as error:
-            raise BadRunConfig(str(error)) from error
-        _require_processes(options, processes)
+        _require_processes(load_run_options(kind.options, config), processes)
     run = Run.objects.create(
         project=project,
         kind=kind.name,
@@ -76,6 +73,14 @@ def queue_run(
         actor=actor, action="run.queue", project=project, target=run, kind=kind.name, title=run.title
     )
     return run
+
+
+def load_run_options(cls: type[Options], config: Mapping[str, Any], where: str = "config") -> Options:
+    """As `load_options`, for actions. Raises BadRunConfig."""
+    try:
+        return load_options(cls, config, where)
+    except UserError as error:
+        raise BadRunConfig(str(error)) from error
 
 
 def _require_processes(options: Any, processes: int) -> None:

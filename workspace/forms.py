@@ -33,6 +33,14 @@ def add_errors(form: Any, error: ActionError) -> None:
         form.add_error(None, error.message)
 
 
+def offer_rows(form: Any, **rows: Any) -> None:
+    """What each of these fields, ModelChoiceFields all, may choose from: a QuerySet by the field's name."""
+    for name, queryset in rows.items():
+        field = form.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = queryset
+
+
 class StyledFormMixin:
     """Bootstrap's classes, plain words of errors and links to them for assistive technology, in one place."""
 

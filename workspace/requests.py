@@ -35,6 +35,11 @@ class ProjectView(Protocol):
     def __call__(self, request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase: ...
 
 
+def key_in(text: str) -> int | None:
+    """The key of a row that an address or a form names; None for what is no whole number, or longer than any key."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def project_view(capability: Capability) -> Callable[[Callable[..., HttpResponseBase]], ProjectView]:
     """A view of the project whose `slug` is in the address, for people who have `capability` on it.
 

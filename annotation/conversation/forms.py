@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 from annotation.conversation.batches import LIMITS, MAX_TURNS, LivePlan
 from annotation.conversation.comparing import MAX_ANSWERS, ComparedConversations
 from annotation.models import LiveBatch, Source
-from workspace.forms import StyledFormMixin, whole_number
+from workspace.forms import StyledFormMixin, offer_rows, whole_number
 from workspace.models import MAX_OVERLAP, Criterion, Project
 
 
@@ -92,15 +92,9 @@ class LiveBatchForm(StyledFormMixin, forms.Form):
     def __init__(self, data: Any = None, *, project: Project, sources: list[Source]) -> None:
         super().__init__(data)
         chosen = project.sources.filter(pk__in=[source.pk for source in sources]).order_by("name")
-        for name, rows in (
-            ("criterion", project.criteria.order_by("pk")),
-            ("first_source", chosen),
-            ("second_source", chosen),
-        ):
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-        self.fields["criterion"].initial = project.criteria.order_by("pk").first()
+        criteria = project.criteria.order_by("pk")
+        offer_rows(self, criterion=criteria, first_source=chosen, second_source=chosen)
+        self.fields["criterion"].initial = criteria.first()
         self.add_bootstrap_classes()
 
     def clean_openers(self) -> list[str]:

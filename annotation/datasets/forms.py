@@ -20,7 +20,7 @@ from annotation.datasets.selection import DEFAULT_ANNOTATOR_KINDS
 from annotation.models import COUNTED_PURPOSES, Batch, PreferenceDataset, Prompt, QualityReport, Task
 from workspace.cards import HUB_LICENCES, MAX_LICENCE_CHARACTERS
 from workspace.errors import ActionError
-from workspace.forms import ShownValuesForm, StyledFormMixin
+from workspace.forms import ShownValuesForm, StyledFormMixin, offer_rows
 from workspace.models import Criterion, Project, User
 from workspace.shown_values import shown_of, values_of
 
@@ -114,8 +114,7 @@ class SelectionForm(StyledFormMixin, forms.Form):
         super().__init__(data, **kwargs)
         self.project = project
         batches = Batch.objects.for_datasets(project).order_by("-pk")
-        self._choose_from("criteria", project.criteria.order_by("name"))
-        self._choose_from("batches", batches)
+        offer_rows(self, criteria=project.criteria.order_by("name"), batches=batches)
         numbers = batches.order_by("round_number").values_list("round_number", flat=True).distinct()
         rounds = self.fields["rounds"]
         assert isinstance(rounds, forms.TypedMultipleChoiceField)
@@ -130,11 +129,6 @@ class SelectionForm(StyledFormMixin, forms.Form):
         for field in self.fields.values():
             if isinstance(field.widget, forms.CheckboxSelectMultiple):
                 field.widget.attrs["class"] = "form-check-input"
-
-    def _choose_from(self, name: str, rows: Any) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = rows
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
@@ -235,7 +229,7 @@ class NewDatasetForm(SelectionForm, DescriptionForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         newest = newest_complete(project)
-        self._choose_from("annotator_weights", QualityReport.objects.filter(pk=newest.pk if newest else 0))
+        offer_rows(self, annotator_weights=QualityReport.objects.filter(pk=newest.pk if newest else 0))
         if newest is None:
             self.fields["annotator_weights"].empty_label = gettext("none: quality was never measured")  # type: ignore[attr-defined]
 

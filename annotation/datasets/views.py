@@ -28,7 +28,7 @@ from workspace.changed_page import save_shown_values
 from workspace.errors import ActionError
 from workspace.lists import Filter, field_filter, read_list
 from workspace.models import Project
-from workspace.requests import ProjectRequest, project_view
+from workspace.requests import ProjectRequest, key_in, project_view
 from workspace.roles import Capability
 
 COMPARABLE = 200  # datasets to choose from
@@ -203,4 +203,5 @@ def compare_datasets(request: ProjectRequest) -> HttpResponse:
 
 def _chosen(project: Project, key: str) -> PreferenceDataset | None:
     """None where nothing is chosen; Http404 for what the project has not."""
-    return access_dataset(project, int(key)) if key.isascii() and key.isdigit() and len(key) < 19 else None
+    number = key_in(key)
+    return access_dataset(project, number) if number is not None else None

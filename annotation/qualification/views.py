@@ -31,7 +31,7 @@ from workspace.changed_page import save_shown_values
 from workspace.errors import ActionError, StaleVersion
 from workspace.forms import add_errors
 from workspace.models import Membership, Project, User
-from workspace.requests import ProjectRequest, perform_action, project_view
+from workspace.requests import ProjectRequest, key_in, perform_action, project_view
 from workspace.roles import Capability
 
 PAGE_SIZE = 50
@@ -165,7 +165,7 @@ def make_known(request: ProjectRequest, batch_pk: int) -> HttpResponse:
 
 def _number(text: str | None) -> int:
     """A key of a form; one that is none finds nothing."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return key_in(text or "") or 0
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

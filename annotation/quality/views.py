@@ -5,7 +5,6 @@ Everything is read from the newest report; nothing is computed here. Whose answe
 
 from typing import Any
 
-from django.conf import settings
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import Http404, HttpResponse
@@ -19,7 +18,7 @@ from annotation.models import QualityAnnotator, QualityReport, Task
 from annotation.quality import actions
 from annotation.quality.charts import MEASURES, band_pictures, coefficient_pictures, grade_bars
 from annotation.rendering.markdown import excerpt
-from runs.models import Worker
+from runs.waiting import waits_without_worker
 from workspace.models import Criterion, User
 from workspace.requests import ProjectRequest, perform_action, project_view
 from workspace.roles import Capability
@@ -274,7 +273,6 @@ def _context(request: ProjectRequest) -> dict[str, Any]:
     asked = request.GET.get("criterion", "")
     criterion = next((one for one in measured if one.name == asked), measured[0] if measured else None)
     run = actions.being_measured(project)
-    alive = Worker.objects.alive(max(15.0, 3 * settings.RUN_HEARTBEAT_SECONDS)) if run else []
     return {
         "report": report,
         "changed_at": report.changed_at() if report else None,
@@ -282,9 +280,7 @@ def _context(request: ProjectRequest) -> dict[str, Any]:
         "criterion": criterion,
         "summary": _summary(report, criterion),
         "run": run,
-        "without_worker": run is not None
-        and run.state == "queued"
-        and all(run.kind not in worker.kinds for worker in alive),
+        "without_worker": run is not None and waits_without_worker(run),
     }
 
 

@@ -3,9 +3,8 @@
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.db.models import Count
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -17,13 +16,11 @@ from annotation.assigning.forms import AUDIENCE_FIELDS, AudienceFields, chosen_a
 from annotation.making.finding import MAX_ANSWERS, Answers, count_tasks, nothing_found
 from annotation.making.queueing import MAKE_BATCH, batch_of_run, make_or_queue
 from annotation.models import PromptSet, Source
-from runs.access import access_run
-from runs.models import Run, Worker
-from runs.presentation import run_display
+from runs.models import Run
+from runs.waiting import access_run_of_kind, waiting_context, waiting_response
 from workspace.errors import ActionError
-from workspace.forms import StyledFormMixin
+from workspace.forms import StyledFormMixin, offer_rows
 from workspace.models import MAX_OVERLAP, Criterion, Project
-from workspace.polling import content_fingerprint, poll_response
 from workspace.requests import ProjectRequest, project_view
 from workspace.roles import Capability
 
@@ -87,16 +84,14 @@ class FromAnswersForm(StyledFormMixin, AudienceFields):
         super().__init__(data, initial=initial)
         self.project = project
         sources = project.sources.annotate(n_responses=Count("responses")).filter(n_responses__gt=0)
-        choices = {
-            "criterion": project.criteria.order_by("pk"),
-            "prompt_set": project.prompt_sets.order_by("-pk"),
-            "sources": sources.order_by("kind", "name"),
-        }
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-        self.fields["criterion"].initial = choices["criterion"].first()
+        criteria = project.criteria.order_by("pk")
+        offer_rows(
+            self,
+            criterion=criteria,
+            prompt_set=project.prompt_sets.order_by("-pk"),
+            sources=sources.order_by("kind", "name"),
+        )
+        self.fields["criterion"].initial = criteria.first()
         self.fields["overlap"].widget.attrs["placeholder"] = str(project.overlap)
         self.add_bootstrap_classes()
         self.offer(project, {})
@@ -169,37 +164,16 @@ def batch_from_answers(request: ProjectRequest) -> HttpResponse:
 @project_view(Capability.MANAGE)
 def batch_being_made(request: ProjectRequest, pk: int) -> HttpResponse:
     """How far the worker is, and the batch once it is whole."""
-    run = _making_run(request, pk)
+    run = access_run_of_kind(request.project, pk, MAKE_BATCH)
     if run.is_finished and (made := batch_of_run(run)) is not None:
         return redirect("annotation:batch", slug=request.project.slug, pk=made.pk)
-    return render(request, "annotation/review/batch_being_made.html", _making_context(run))
+    return render(request, "annotation/review/batch_being_made.html", waiting_context(run))
 
 
 @require_GET
 @never_cache
 @project_view(Capability.MANAGE)
 def batch_being_made_live(request: ProjectRequest, pk: int) -> HttpResponseBase:
-    """The part that polls; at the end the browser is sent to the page, which leads on."""
-    run = _making_run(request, pk)
-    if run.is_finished:
-        page = reverse("annotation:batch_being_made", args=[request.project.slug, run.pk])
-        return HttpResponse(status=200, headers={"HX-Redirect": page})
-    context = _making_context(run)
-    return poll_response(
-        request, "annotation/review/batch_being_made_live.html", context, version=context["version"]
-    )
-
-
-def _making_run(request: ProjectRequest, pk: int) -> Run:
-    run = access_run(request.project, pk)
-    if run.kind != MAKE_BATCH.name:
-        raise Http404("No such run.")
-    return run
-
-
-def _making_context(run: Run) -> dict[str, Any]:
-    display = run_display(run)
-    alive = Worker.objects.alive(max(15.0, 3 * settings.RUN_HEARTBEAT_SECONDS))
-    without_worker = run.state == "queued" and all(run.kind not in worker.kinds for worker in alive)
-    version = content_fingerprint(display.state, display.progress, without_worker)
-    return {"run": run, "display": display, "without_worker": without_worker, "version": version}
+    run = access_run_of_kind(request.project, pk, MAKE_BATCH)
+    page = reverse("annotation:batch_being_made", args=[request.project.slug, run.pk])
+    return waiting_response(request, run, template="annotation/review/batch_being_made_live.html", page=page)

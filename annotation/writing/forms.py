@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from annotation.models import Prompt, PromptSet, WritingWork
 from annotation.writing.works import MAX_COPIES, MAX_INSTRUCTION_CHARACTERS, MAX_ITEMS, MAX_WORDS
-from workspace.forms import StyledFormMixin, whole_number
+from workspace.forms import StyledFormMixin, offer_rows, whole_number
 from workspace.models import Project
 
 
@@ -65,9 +65,7 @@ class WritingWorkForm(StyledFormMixin, forms.Form):
 
     def __init__(self, data: Any = None, *, project: Project) -> None:
         super().__init__(data)
-        field = self.fields["prompt_set"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = project.prompt_sets.order_by("name")
+        offer_rows(self, prompt_set=project.prompt_sets.order_by("name"))
         self.add_bootstrap_classes()
 
     def plan(self) -> dict[str, Any]:

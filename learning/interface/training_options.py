@@ -212,6 +212,11 @@ class BatchOptions:
             require_at_least("max_micro_batch_tokens", self.max_micro_batch_tokens, 1)
 
     @property
+    def max_sequence_tokens(self) -> int:
+        """Of a prompt with its response."""
+        return self.max_prompt_tokens + self.max_response_tokens
+
+    @property
     def micro_batch_tokens(self) -> int:
         """max_micro_batch_tokens, which somebody has made a number by now."""
         if self.max_micro_batch_tokens == "auto":

@@ -7,7 +7,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.access import access_policy
-from policy_training.benchmarks.actions import BenchmarkForm, add_benchmark_file, benchmark_policies
+from policy_training.benchmarks.actions import add_benchmark_file, benchmark_policies
+from policy_training.benchmarks.forms import MAX_SENT_CHARACTERS, BenchmarkForm
 from policy_training.models import BenchmarkFile, PolicyBenchmark
 from runs.api.option_forms import RunBody, RunsSerializer, asked_by_program
 from workspace.api.base import ProjectApiView
@@ -29,7 +30,7 @@ class BenchmarkFileSerializer(serializers.ModelSerializer[BenchmarkFile]):
 class BenchmarkFileBody(Body):
     name = serializers.CharField(max_length=120)
     content = serializers.CharField(
-        trim_whitespace=False, max_length=1_500_000, help_text="JSON Lines, a line a row."
+        trim_whitespace=False, max_length=MAX_SENT_CHARACTERS, help_text="JSON Lines, a line a row."
     )
 
 

@@ -1,6 +1,6 @@
 """Trainings that start from a policy that is being made, for programs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from policy_training.access import access_chained
 from policy_training.chaining.actions import cancel_chained, retry_chained, start_or_chain
 from policy_training.models import ChainedTraining
+from runs.api.views import OneRunSerializer
 from runs.models import Run
 from workspace.api.base import ProjectApiView
 from workspace.api.bodies import Body, OrderField, PageQuery
@@ -44,7 +45,7 @@ class OneChainedTrainingSerializer(ChainedTrainingSerializer):
         read_only_fields = fields
 
 
-class StartBody(Body):
+class TrainingStartBody(Body):
     """Where a training starts: a policy, or one that is being made."""
 
     start_is_needed = True
@@ -79,6 +80,19 @@ def form_start(data: Mapping[str, Any]) -> dict[str, Any]:
         if (number := values.pop(f"after_{name}", None)) is not None:
             values["start"] = f"{name}-{number}"
     return values
+
+
+def trains(body: type[TrainingStartBody], *, is_long: bool = False) -> Callable[..., Any]:
+    """An operation that queues the training of a policy, or has it wait for the one that it starts from."""
+    return operation(
+        Capability.MANAGE,
+        body=body,
+        answers=OneRunSerializer,
+        queues=OneChainedTrainingSerializer,
+        queues_note=WAITS,
+        creates=True,
+        is_long=is_long,
+    )
 
 
 def started(recipe: ChainedTraining.Recipe, asked: Mapping[str, Any]) -> Run | Queued:

@@ -6,18 +6,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.api.chaining import (
-    WAITS,
-    OneChainedTrainingSerializer,
-    StartBody,
+    TrainingStartBody,
     form_start,
     started,
+    trains,
 )
 from policy_training.chaining.actions import Recipe
 from policy_training.dpo.forms import TrainDPOForm
 from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.api.judgments import JudgmentsBody, with_chosen_judgments
 from runs.api.option_forms import PresetsSerializer, asked_by_program, presets_of
-from runs.api.views import OneRunSerializer
 from runs.models import Run
 from workspace.api.base import ProjectApiView
 from workspace.api.fields import KEY
@@ -25,7 +23,7 @@ from workspace.api.operations import Queued, operation
 from workspace.roles import Capability
 
 
-class DPOBody(StartBody, JudgmentsBody):
+class DPOBody(TrainingStartBody, JudgmentsBody):
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
     preset = serializers.ChoiceField(sorted(DPO_PRESETS), default="tiny")
     reference = serializers.IntegerField(
@@ -41,15 +39,7 @@ class DPOPresets(ProjectApiView):
 
 
 class TrainDPO(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=DPOBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-        is_long=True,
-    )
+    @trains(DPOBody, is_long=True)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue DPO, on a frozen dataset or on the judgments there are now."""
         values = with_chosen_judgments(self, form_start(data))

@@ -6,11 +6,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from policy_training.api.chaining import (
-    WAITS,
-    OneChainedTrainingSerializer,
-    StartBody,
+    TrainingStartBody,
     form_start,
     started,
+    trains,
 )
 from policy_training.api.mixture_fields import TrainedMixtureBody, form_mixtures
 from policy_training.api.reward_fields import (
@@ -28,7 +27,6 @@ from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from policy_training.training.policy_gradient.presets import POLICY_GRADIENT_PRESETS
 from policy_training.training.ppo.presets import PPO_PRESETS
 from runs.api.option_forms import PresetsSerializer, RunBody, asked_by_program, presets_of
-from runs.api.views import OneRunSerializer
 from runs.models import Run
 from workspace.api.base import ProjectApiView
 from workspace.api.fields import KEY
@@ -39,7 +37,7 @@ MAX_SAMPLERS = 9
 MAX_STORED_POLICIES = 100
 
 
-class RewardedBody(StartBody, TrainedMixtureBody, RunBody):
+class RewardedBody(TrainingStartBody, TrainedMixtureBody, RunBody):
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
     reward_model = serializers.IntegerField(**KEY)
     further_reward_models = further_models_field()
@@ -87,14 +85,7 @@ class PPOPresets(ProjectApiView):
 
 
 class TrainPPO(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=PPOBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-    )
+    @trains(PPOBody)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue PPO outside a round."""
         return started(Recipe.PPO, asked_by_program(self, PPOForm, form_values(data)))
@@ -112,14 +103,7 @@ class PolicyGradientPresets(ProjectApiView):
 
 
 class TrainPolicyGradient(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=PolicyGradientBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-    )
+    @trains(PolicyGradientBody)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue REINFORCE, RLOO or GRPO."""
         asked = asked_by_program(self, PolicyGradientForm, form_values(data))
@@ -158,14 +142,7 @@ class BestOfNPresets(ProjectApiView):
 
 
 class TrainBestOfN(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=BestOfNBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-    )
+    @trains(BestOfNBody)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue fine-tuning on the answers that score best."""
         return started(Recipe.BEST_OF_N, asked_by_program(self, BestOfNForm, form_values(data)))

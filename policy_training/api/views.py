@@ -1,4 +1,4 @@
-"""Policies and their family tree."""
+"""Policies for programs, and what makes, samples from and evaluates them: fine-tuning, pretraining, import."""
 
 from typing import Any
 
@@ -11,11 +11,10 @@ from learning.interface.vocabulary import ANNOTATOR_KINDS, PERSON
 from policy_training import actions
 from policy_training.access import access_policy
 from policy_training.api.chaining import (
-    WAITS,
-    OneChainedTrainingSerializer,
-    StartBody,
+    TrainingStartBody,
     form_start,
     started,
+    trains,
 )
 from policy_training.api.reward_fields import (
     batches_field,
@@ -113,7 +112,7 @@ class OnePolicy(ProjectApiView):
         return describe_policy(actor=self.actor, policy=found, **data, shown=shown)
 
 
-class LanguageModelBody(StartBody, RunBody):
+class LanguageModelBody(TrainingStartBody, RunBody):
     start_is_needed = False
 
     name = serializers.CharField(max_length=120, help_text="Of the new policy.")
@@ -188,14 +187,7 @@ class LanguageModelPresets(ProjectApiView):
 
 
 class FineTune(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=FineTuneBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-    )
+    @trains(FineTuneBody)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue fine-tuning on the project's demonstrations."""
         if "put_first_by" in data:
@@ -208,14 +200,7 @@ class FineTune(ProjectApiView):
 
 
 class Pretrain(ProjectApiView):
-    @operation(
-        Capability.MANAGE,
-        body=PretrainBody,
-        answers=OneRunSerializer,
-        queues=OneChainedTrainingSerializer,
-        queues_note=WAITS,
-        creates=True,
-    )
+    @trains(PretrainBody)
     def post(self, request: Request, data: dict[str, Any]) -> Run | Queued:
         """Queue training on every token of the project's texts, or of its demonstrations."""
         return started(Recipe.PRETRAIN, asked_by_program(self, PretrainForm, form_start(data)))

@@ -1,46 +1,25 @@
 """Pages about measuring policies on tasks: the form, the files, and what came of it."""
 
-from django import forms
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from policy_training.access import access_policy
-from policy_training.benchmarks.actions import (
+from policy_training.benchmarks.actions import add_benchmark_file, benchmark_policies
+from policy_training.benchmarks.forms import (
+    MAX_SENT_CHARACTERS,
     BenchmarkForm,
-    add_benchmark_file,
-    benchmark_policies,
-    compare,
-    latest_of,
+    TasksFileForm,
     preview_benchmark,
 )
+from policy_training.benchmarks.presentation import compare, latest_of
 from policy_training.models import Policy
 from runs.option_forms.pages import run_form_page
 from workspace.errors import ActionError
-from workspace.forms import StyledFormMixin, add_errors
-from workspace.requests import ProjectRequest, project_view
+from workspace.forms import add_errors
+from workspace.requests import ProjectRequest, key_in, project_view
 from workspace.roles import Capability
-
-MAX_SENT_CHARACTERS = 1_500_000  # a page's answer has 2 MB at most; larger files come by the command
-
-
-class TasksFileForm(StyledFormMixin, forms.Form):
-    name = forms.CharField(
-        max_length=120, label=gettext_lazy("Name"), help_text=gettext_lazy("For example: arithmetic, 2026.")
-    )
-    content = forms.CharField(
-        max_length=MAX_SENT_CHARACTERS,
-        strip=False,
-        label=gettext_lazy("Lines"),
-        help_text=gettext_lazy("JSON Lines, up to 1.5 MB; larger files by manage.py benchmark_policy."),
-        widget=forms.Textarea({"rows": 8, "spellcheck": "false", "class": "font-monospace"}),
-    )
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.add_bootstrap_classes()
 
 
 @require_http_methods(["GET", "POST"])
@@ -89,12 +68,8 @@ def benchmark_files(request: ProjectRequest) -> HttpResponse:
 def measured(request: ProjectRequest, pk: int) -> HttpResponse:
     """What tasks say of a policy, beside another one (`?beside=`)."""
     policy = access_policy(request.project, pk)
-    key = request.GET.get("beside", "")
-    beside = (
-        access_policy(request.project, int(key))
-        if key.isascii() and key.isdigit() and len(key) < 19
-        else None
-    )
+    key = key_in(request.GET.get("beside", ""))
+    beside = access_policy(request.project, key) if key is not None else None
     theirs = {row.file_id: row for row in latest_of(beside)} if beside else {}
     measurements = [
         {

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from annotation.models import Batch, PreferenceDataset
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from learning.interface.vocabulary import PERSON
 from policy_training.models import Policy
@@ -17,8 +17,7 @@ from policy_training.training.dpo.presets import DPO_PRESETS
 from policy_training.training.unread_options import DPO_RULES
 from rewardmodel.actions import labels_asked, require_supply
 from rewardmodel.start_training import rating_choice, training_dataset
-from runs.actions import queue_run
-from runs.errors import BadRunConfig
+from runs.actions import load_run_options, queue_run
 from runs.models import Run
 from workspace.access import require_of_project
 from workspace.config_overrides import apply_overrides
@@ -56,7 +55,7 @@ def train_dpo(
     NoConsensus, NoJudgments, TooFewJudgments, BadRunConfig.
     """
     rated = rating_choice(ratings, points_per_grade)
-    options = _loaded(config)  # before judgments are frozen for nothing
+    options = load_run_options(DPOConfig, config)  # before judgments are frozen for nothing
     require_of_project(project, start, reference)
     require_unused_name(project, name)
     held_near = reference or start
@@ -121,7 +120,7 @@ def with_frozen_judgments(
     """Arguments of train_dpo for later, from those of now: the judgments are those that are there now, in a dataset,
     which goes again when what is asked for in the block is refused. Raises as train_dpo does.
     """
-    _loaded(config)
+    load_run_options(DPOConfig, config)
     with training_dataset(
         actor=actor,
         project=project,
@@ -139,11 +138,3 @@ def with_frozen_judgments(
             "consensus": consensus,
             "annotator_weights": annotator_weights,
         }
-
-
-def _loaded(config: Mapping[str, Any]) -> DPOConfig:
-    """Raises BadRunConfig."""
-    try:
-        return load_options(DPOConfig, config)
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error

@@ -1,6 +1,5 @@
 """The form that trains a policy by DPO: on which judgments, from which policy, by which preset."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -8,7 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from policy_training.dpo.actions import dpo_config
 from policy_training.models import Policy
-from policy_training.policy_fields import PolicyField, StartField, offer_starts, policies_of
+from policy_training.policy_fields import PolicyField, StartField, offer_starts, policies_of, unused_name_like
 from policy_training.run_kinds import DPO
 from policy_training.training.dpo import presets as preset_module
 from policy_training.training.dpo.config import DPOConfig
@@ -16,29 +15,15 @@ from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.forms import JudgmentsForm
 from rewardmodel.previews import preview_judgments
 from runs.models import Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of
-from runs.option_forms.forms import PresetChoice
+from runs.option_forms.forms import preset_choices
 from workspace.errors import ActionError
+from workspace.forms import offer_rows
 from workspace.models import Project
-from workspace.naming import unique_name
-
-
-def dpo_presets() -> Mapping[str, PresetChoice]:
-    comments = preset_comments(preset_module)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: dpo_config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in DPO_PRESETS.items()
-    }
 
 
 class TrainDPOForm(JudgmentsForm):
-    presets = dpo_presets()
+    presets = preset_choices(DPO_PRESETS, dpo_config, preset_module)
     sections = sections_of(DPOConfig, leave_out=("model.source", "criterion"))
     kinds = (DPO.name,)
 
@@ -54,7 +39,7 @@ class TrainDPOForm(JudgmentsForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        self.choose_from(reference=policies_of(project))
+        offer_rows(self, reference=policies_of(project))
         offer_starts(self)
         # A reward model's form has losses of ratings, too.
         self.fields["ratings"].help_text = gettext_lazy(
@@ -63,11 +48,9 @@ class TrainDPOForm(JudgmentsForm):
         )
 
     def values_of(self, run: Run) -> dict[str, Any]:
-        parameters = run.parameters
-        name = unique_name(Policy.objects.filter(project=self.project), str(parameters.get("name", "")))
-        start, reference = parameters.get("parent"), parameters.get("reference")
+        start, reference = run.parameters.get("parent"), run.parameters.get("reference")
         return super().values_of(run) | {
-            "name": name,
+            "name": unused_name_like(run, self.project),
             "start": start,
             "reference": reference if reference != start else None,
         }

@@ -8,15 +8,14 @@ from django.utils.translation import gettext
 
 from annotation.judging.ai import judge_name, require_judgeable, require_same_standing, tasks_to_judge
 from annotation.models import Batch
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import options_to_dict
 from policy_training.judging.kind import JUDGE
 from policy_training.model_servers import require_known_server
 from policy_training.training.evaluation.config import JudgeTasksConfig
 from policy_training.training.judge_config import CHAT, TEMPLATE_VERSION, JudgeOptions
 from policy_training.training.server_config import ServerOptions
 from policy_training.training.unread_options import JUDGE_RULES
-from runs.actions import queue_run
-from runs.errors import BadRunConfig
+from runs.actions import load_run_options, queue_run
 from runs.models import Run
 from workspace.config_overrides import apply_overrides
 from workspace.errors import ActionError
@@ -65,11 +64,7 @@ def judge_batch(
             gettext("“%(instance)s” belongs to another project.") % {"instance": batch}, code="wrong_project"
         )
     require_judgeable(batch, takes_slots=takes_slots)
-    try:
-        options = load_options(JudgeTasksConfig, dict(config))
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error
-    judge = options.judge
+    judge = load_run_options(JudgeTasksConfig, config).judge
     require_known_server({"name": judge.server.name})
     if tasks is not None and not 1 <= tasks <= MAX_TASKS:
         raise ActionError(gettext("A run judges 1 to %(most)s tasks.") % {"most": MAX_TASKS}, code="no_tasks")

@@ -4,9 +4,10 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from annotation.management.names import find_prompt_set
 from policy_training.comparing.actions import comparison_config
 from policy_training.evaluation_presets import EVALUATION_PRESETS
-from rewardmodel.models import RewardModel
+from rewardmodel.management.names import find_reward_model
 from workspace.criteria import find_criterion
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -36,14 +37,14 @@ def add_measuring_arguments(parser: ArgumentParser) -> None:
 
 def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of both actions. Raises ActionError."""
-    prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
-    if prompt_set is None:
-        raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+    prompt_set = find_prompt_set(project, options["prompt_set"])
     if bool(options["server"]) != bool(options["model"]):
         raise ActionError("A judge is a server and a model: give both, or neither.", code="no_judge")
     return {
-        "reward_model": _reward_model(project, options["reward_model"]),
-        "further_reward_models": [_reward_model(project, name) for name in options["further_reward_model"]],
+        "reward_model": find_reward_model(project, options["reward_model"]),
+        "further_reward_models": [
+            find_reward_model(project, name) for name in options["further_reward_model"]
+        ],
         "prompt_set": prompt_set,
         "prompts": options["prompts"],
         "criteria": [find_criterion(project, name) for name in options["criteria"]],
@@ -57,10 +58,3 @@ def measuring_options(project: Project, options: Mapping[str, Any]) -> dict[str,
             assignments=options["set"],
         ),
     }
-
-
-def _reward_model(project: Project, name: str) -> RewardModel:
-    found = project.reward_models.filter(name=name).first()
-    if found is None:
-        raise ActionError(f"The project has no reward model “{name}”.", code="no_reward_model")
-    return found

@@ -4,9 +4,11 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from annotation.management.names import find_prompt_set
 from policy_training.management.starting import add_start_arguments, start_from_options
 from policy_training.mixtures.arguments import TRAINED, add_mixture_arguments, mixture_from_options
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
+from rewardmodel.management.names import find_reward_model
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.errors import ActionError
 from workspace.models import Project
@@ -30,19 +32,13 @@ def asked_rewarded(
     make_config: Callable[[str, Sequence[str]], dict[str, Any]],
 ) -> dict[str, Any]:
     """As the actions take them. Raises ActionError."""
-    reward_model = project.reward_models.filter(name=options["reward_model"]).first()
-    if reward_model is None:
-        raise ActionError(
-            f"The project has no reward model “{options['reward_model']}”.", code="no_reward_model"
-        )
+    reward_model = find_reward_model(project, options["reward_model"])
     mixture = mixture_from_options(options, TRAINED)
     if bool(mixture) == bool(options["prompt_set"]):
         raise ActionError(
             "Give --prompt-set, or several sets with --trained-set, and not both.", code="no_prompts"
         )
-    prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
-    if prompt_set is None and not mixture:
-        raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+    prompt_set = None if mixture else find_prompt_set(project, options["prompt_set"])
     config = make_config(options["preset"], execution_assignments(options, "runtime") + options["set"])
     config["rewards"] = {**config["rewards"], **rewards_from_options(options)}
     return {

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_training.coming_policies import Predecessor, find_predecessor
+from policy_training.management.names import find_policy
 from policy_training.models import Policy
-from policy_training.supervised.options import find_policy
+from runs.management.command_line import queued_line
 from runs.models import Run
 from workspace.models import Project
 
@@ -40,5 +41,5 @@ def start_from_options(project: Project, options: Mapping[str, Any]) -> Policy |
 def what_was_started(started: Any) -> str:
     """A line about what start_or_chain returned."""
     if isinstance(started, Run):
-        return f"Queued run {started.pk}: {started.title}. `manage.py worker` executes it."
+        return queued_line(started)
     return f"Asked for training {started.pk}: {started.title}. {started.situation.rstrip('.')}; then it is queued."

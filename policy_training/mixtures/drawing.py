@@ -30,9 +30,7 @@ from workspace.errors import ActionError
 from workspace.models import Project
 
 
-class Candidate(NamedTuple):
-    """A prompt that may be drawn."""
-
+class DrawablePrompt(NamedTuple):
     key: str  # by which it is taken in its turn
     pk: int
     external_id: str
@@ -42,7 +40,7 @@ class Candidate(NamedTuple):
 class Drawn:
     """Prompts in the order in which they are used, and what each set gave."""
 
-    prompts: list[Candidate]
+    prompts: list[DrawablePrompt]
     shares: list[dict[str, Any]]  # {prompt_set, name, share, prompts}
 
 
@@ -81,7 +79,7 @@ def candidates(
     turn: str,
     train_only: bool,
     without: Collection[int] = (),
-) -> list[list[Candidate]]:
+) -> list[list[DrawablePrompt]]:
     """Of each set the prompts that may be drawn, in their order. `turn` tells orders for different uses apart.
 
     `train_only`: those on the training side; else of every side. `without`: keys of prompts that are not drawn.
@@ -96,7 +94,7 @@ def candidates(
         if train_only:
             prompts = prompts.filter(split=Prompt.Split.TRAIN)
         own = [
-            Candidate(_key(project, turn, external_id), pk, external_id)
+            DrawablePrompt(_key(project, turn, external_id), pk, external_id)
             for pk, external_id in prompts.values_list("pk", "external_id")
             if pk not in taken
         ]
@@ -112,7 +110,7 @@ def _key(project: Project, turn: str, external_id: str) -> str:
 def draw(
     mixture: PromptMixture,
     sets: Sequence[PromptSet],
-    pools: Sequence[Sequence[Candidate]],
+    pools: Sequence[Sequence[DrawablePrompt]],
     *,
     total: int | None,
     what: str,
@@ -226,7 +224,7 @@ def training_prompts(
 
 def _training_pools(
     project: Project, sets: Sequence[PromptSet], after: Mapping[int, str]
-) -> list[list[Candidate]]:
+) -> list[list[DrawablePrompt]]:
     """The training side of each set, from where the training before ended, round to there again."""
     pools = candidates(project, sets, turn=TRAINING_TURN, train_only=True)
     turned = []
@@ -262,10 +260,10 @@ def ids_of_training(project: Project, shares: Iterable[Mapping[str, Any]]) -> li
             )
     places = [iter(pool) for pool in pools]
     trained = [next(places[i]).external_id for i in interleaved([share["prompts"] for share in shares])]
-    return [*trained, *held_out_of(project, sets).order_by("pk").values_list("external_id", flat=True)]
+    return [*trained, *on_held_out_sides(project, sets).order_by("pk").values_list("external_id", flat=True)]
 
 
-def held_out_of(project: Project, sets: Sequence[PromptSet | int]) -> QuerySet[Prompt]:
+def on_held_out_sides(project: Project, sets: Sequence[PromptSet | int]) -> QuerySet[Prompt]:
     """The prompts of the sets (or of those with these keys) that are not on the training side, each once."""
     prompts = Prompt.objects.filter(project=project, prompt_sets__in=sets)
     return prompts.exclude(split=Prompt.Split.TRAIN).distinct()

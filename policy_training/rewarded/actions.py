@@ -1,12 +1,12 @@
 """Trainings by reward models, asked for by managers and rounds: PPO, policy gradients without a critic, best-of-n."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from django.utils.translation import gettext
 
 from annotation.models import PromptSet
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.mixtures.drawing import training_prompts
 from policy_training.mixtures.options import PromptMixture
@@ -24,8 +24,7 @@ from policy_training.training.ppo.config import PPOConfig
 from policy_training.training.ppo.presets import PPO_PRESETS
 from policy_training.training.unread_options import BEST_OF_N_RULES, POLICY_GRADIENT_RULES, PPO_RULES
 from rewardmodel.models import RewardModel
-from runs.actions import queue_run
-from runs.errors import BadRunConfig
+from runs.actions import load_run_options, queue_run
 from runs.models import Run
 from workspace.access import require_of_project
 from workspace.config_overrides import apply_overrides
@@ -34,7 +33,7 @@ from workspace.models import Project, User
 
 FILLED_IN = "(filled in)"
 NO_STORED_ANSWERS = StoredAnswers()
-Options = TypeVar("Options")
+ALGORITHM_OF_PRESET = {"reinforce": "REINFORCE", "rloo": "RLOO", "grpo": "GRPO"}
 
 
 def ppo_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def train_ppo(
         after=after,
     )
     config = with_policies(config, start=start, reference=held_near)
-    mixed_in = require_ptx(project, require_loads(PPOConfig, config).algorithm)
+    mixed_in = require_ptx(project, load_run_options(PPOConfig, config).algorithm)
     return queue_run(
         actor=actor,
         project=project,
@@ -127,13 +126,12 @@ def train_policy_gradient(
         after=after,
     )
     config = with_policies(config, start=start, reference=held_near)
-    mixed_in = require_ptx(project, require_loads(PolicyGradientConfig, config).algorithm)
-    label = config.get("preset") or "policy gradient"
+    mixed_in = require_ptx(project, load_run_options(PolicyGradientConfig, config).algorithm)
     return queue_run(
         actor=actor,
         project=project,
         kind=POLICY_GRADIENT,
-        title=f"{NAMES.get(label, 'Policy gradient')}: {start.name} to {name}",
+        title=f"{ALGORITHM_OF_PRESET.get(config.get('preset', ''), 'Policy gradient')}: {start.name} to {name}",
         config=config,
         parameters=parameters | mixed_in | {"reference": held_near.pk},
         processes=processes,
@@ -190,7 +188,7 @@ def train_best_of_n(
         "sampler_names": [policy.name for policy in samplers or [start]],
         "stored": {**config.get("stored", {}), "use": bool(stored)},
     }
-    require_loads(BestOfNConfig, config)
+    load_run_options(BestOfNConfig, config)
     if stored:
         if prompt_set is None or mixture:
             raise ActionError(
@@ -216,9 +214,6 @@ def train_best_of_n(
 def who_answers(start: Any, samplers: Sequence[Policy], start_answers: bool) -> list[Any]:
     """The policies that are named to answer, of which `start` may be one that is being made; none: `start` alone."""
     return [*samplers, start] if samplers and start_answers and start not in samplers else list(samplers)
-
-
-NAMES = {"reinforce": "REINFORCE", "rloo": "RLOO", "grpo": "GRPO"}
 
 
 def rewarded_run(
@@ -255,11 +250,3 @@ def with_policies(config: Mapping[str, Any], *, start: Policy, reference: Policy
 
 def source_of(policy: Policy) -> dict[str, str]:
     return {"path": str(policy.artifact.absolute_path)}
-
-
-def require_loads(cls: type[Options], config: Mapping[str, Any]) -> Options:
-    """The options that it makes. Raises BadRunConfig."""
-    try:
-        return load_options(cls, config)
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error

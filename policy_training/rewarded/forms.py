@@ -1,7 +1,6 @@
 """The forms of trainings by reward models outside a round: on which prompts, from which policy, by which rewards."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -9,11 +8,18 @@ from django.db.models import Case, Exists, OuterRef, When
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Prompt, PromptSet, Response
-from policy_training.mixtures.drawing import held_out_of, training_prompts
+from policy_training.mixtures.drawing import on_held_out_sides, training_prompts
 from policy_training.mixtures.fields import TrainedMixtureFields, mixture_of_run
 from policy_training.model_servers import sent_prompts_notes
 from policy_training.models import Policy
-from policy_training.policy_fields import PoliciesField, PolicyField, StartField, offer_starts, policies_of
+from policy_training.policy_fields import (
+    PoliciesField,
+    PolicyField,
+    StartField,
+    offer_starts,
+    policies_of,
+    unused_name_like,
+)
 from policy_training.reward_fields import RewardPartsFields, parts_of_run
 from policy_training.rewarded.actions import (
     best_of_n_config,
@@ -35,27 +41,11 @@ from policy_training.training.ppo.presets import MODULES as PPO_MODULES
 from policy_training.training.ppo.presets import PPO_PRESETS
 from rewardmodel.models import RewardModel
 from runs.models import Run
-from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import sections_of, value_at
-from runs.option_forms.forms import PresetChoice, PresetForm
+from runs.option_forms.forms import PresetForm, preset_choices
 from workspace.errors import ActionError
+from workspace.forms import offer_rows
 from workspace.models import Project
-from workspace.naming import unique_name
-
-
-def choices_of(
-    presets: Mapping[str, Any], modules: Sequence[ModuleType], config: Callable[[str], dict[str, Any]]
-) -> Mapping[str, PresetChoice]:
-    comments = preset_comments(*modules)
-    return {
-        name: PresetChoice(
-            name=name,
-            source=preset.source,
-            config=lambda name=name: config(name),  # type: ignore[misc]
-            comments=comments.get(name, {}),
-        )
-        for name, preset in presets.items()
-    }
 
 
 class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
@@ -82,27 +72,21 @@ class RewardedForm(RewardPartsFields, TrainedMixtureFields, PresetForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         for_policies = Case(When(purpose=PromptSet.Purpose.POLICY, then=0), default=1)
-        self.choose_from(
+        offer_rows(
+            self,
             reward_model=project.reward_models.order_by("-pk"),
             prompt_set=project.prompt_sets.order_by(for_policies, "-pk"),
         )
         offer_starts(self)
         self.offer_rewards(project)
 
-    def choose_from(self, **choices: Any) -> None:
-        for name, rows in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = rows
-
     def values_of(self, run: Run) -> dict[str, Any]:
         parameters = run.parameters
-        wanted = str(parameters.get("name", ""))
         return (
             super().values_of(run)
             | parts_of_run(self.project, run.config)
             | {
-                "name": unique_name(Policy.objects.filter(project=self.project), wanted),
+                "name": unused_name_like(run, self.project),
                 "start": parameters.get("parent"),
                 "reward_model": parameters.get("reward_model"),
                 "prompt_set": parameters.get("prompt_set"),
@@ -142,7 +126,7 @@ class RolloutForm(RewardedForm):
 
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
-        self.choose_from(reference=policies_of(project))
+        offer_rows(self, reference=policies_of(project))
 
     def values_of(self, run: Run) -> dict[str, Any]:
         start, reference = run.parameters.get("parent"), run.parameters.get("reference")
@@ -163,7 +147,7 @@ NOT_FOR_ROLLOUTS = (
 
 
 class PolicyGradientForm(RolloutForm):
-    presets = choices_of(POLICY_GRADIENT_PRESETS, [policy_gradient_presets], policy_gradient_config)
+    presets = preset_choices(POLICY_GRADIENT_PRESETS, policy_gradient_config, policy_gradient_presets)
     sections = sections_of(PolicyGradientConfig, leave_out=NOT_FOR_ROLLOUTS)
     kinds = (POLICY_GRADIENT.name,)
 
@@ -172,7 +156,7 @@ class PolicyGradientForm(RolloutForm):
 
 
 class PPOForm(RolloutForm):
-    presets = choices_of(PPO_PRESETS, PPO_MODULES, ppo_config)
+    presets = preset_choices(PPO_PRESETS, ppo_config, *PPO_MODULES)
     sections = sections_of(PPOConfig, leave_out=NOT_FOR_ROLLOUTS)
     kinds = (PPO.name,)
 
@@ -181,7 +165,7 @@ class PPOForm(RolloutForm):
 
 
 class BestOfNForm(RewardedForm):
-    presets = choices_of(BEST_OF_N_PRESETS, [best_of_n_presets], best_of_n_config)
+    presets = preset_choices(BEST_OF_N_PRESETS, best_of_n_config, best_of_n_presets)
     # What the config refuses anyway is not asked.
     sections = sections_of(
         BestOfNConfig,
@@ -228,7 +212,7 @@ class BestOfNForm(RewardedForm):
     def __init__(self, data: Any = None, *, project: Project, **kwargs: Any) -> None:
         super().__init__(data, project=project, **kwargs)
         answered = policies_of(project).filter(Exists(Response.objects.filter(source=OuterRef("source"))))
-        self.choose_from(samplers=policies_of(project), stored_policies=answered)
+        offer_rows(self, samplers=policies_of(project), stored_policies=answered)
         for name in ("samplers", "stored_policies"):
             self.fields[name].widget.attrs["class"] = "form-check-input"
 
@@ -319,7 +303,7 @@ def prompts_by_split(asked: Mapping[str, Any]) -> dict[str, int]:
     drawn = training_prompts(asked["project"], asked["prompt_set"], asked["mixture"])
     shares = drawn.get("prompt_mixture")
     keys = [share["prompt_set"] for share in shares] if shares else [drawn["prompt_set"]]
-    held_out = held_out_of(asked["project"], keys).count()
+    held_out = on_held_out_sides(asked["project"], keys).count()
     if shares:
         return {"train": sum(share["prompts"] for share in shares), "held out": held_out}
     return {

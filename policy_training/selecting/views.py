@@ -18,7 +18,7 @@ from policy_training.selecting.queries import Group, groups_of, selected_policy,
 from policy_training.selecting.wording import reason_of, settled_text
 from workspace.errors import ActionError
 from workspace.forms import add_errors
-from workspace.requests import ProjectRequest, perform_action, project_view
+from workspace.requests import ProjectRequest, key_in, perform_action, project_view
 from workspace.roles import Capability
 
 
@@ -149,12 +149,8 @@ def _row(row: dict[str, Any], by_wins: bool) -> dict[str, Any]:
 @project_view(Capability.MANAGE)
 def pin(request: ProjectRequest, pk: int) -> HttpResponse:
     policy = access_policy(request.project, pk)
-    key = request.POST.get("selection", "")
-    chosen = (
-        get_object_or_404(PolicySelection, project=request.project, pk=int(key))
-        if key.isascii() and key.isdigit() and len(key) < 19
-        else None
-    )
+    key = key_in(request.POST.get("selection", ""))
+    chosen = get_object_or_404(PolicySelection, project=request.project, pk=key) if key is not None else None
     perform_action(request, pin_policy, project=request.project, policy=policy, selection=chosen)
     return redirect("policies:policy", slug=request.project.slug, pk=policy.pk)
 

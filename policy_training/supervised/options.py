@@ -1,5 +1,5 @@
-"""What a run that trains a language model is asked, by a preset's name and what is changed of it: one way for the
-commands, the pages and the API.
+"""What a run that fine-tunes, pretrains or samples is asked, by a preset's name and what is changed of it: one way for
+the commands, the pages and the API.
 """
 
 from collections.abc import Sequence
@@ -8,13 +8,10 @@ from typing import Any
 from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelArchitecture, ModelSource
 from policy_training.evaluation_presets import EVALUATION_PRESETS
-from policy_training.models import Policy
 from policy_training.training.config import SampleConfig
 from policy_training.training.supervised.presets import LANGUAGE_MODEL_PRESETS
 from policy_training.training.unread_options import LANGUAGE_MODEL_RULES, SAMPLE_RULES
 from workspace.config_overrides import apply_overrides
-from workspace.errors import ActionError
-from workspace.models import Project
 
 
 def language_model_config(preset: str, assignments: Sequence[str] = ()) -> dict[str, Any]:
@@ -23,14 +20,6 @@ def language_model_config(preset: str, assignments: Sequence[str] = ()) -> dict[
     """
     config = LANGUAGE_MODEL_PRESETS[preset].config(ModelSource(from_scratch=ModelArchitecture()))
     return apply_overrides(options_to_dict(config), assignments, LANGUAGE_MODEL_RULES)
-
-
-def find_policy(project: Project, name: str) -> Policy:
-    """Raises ActionError."""
-    policy = Policy.objects.filter(project=project, name=name).first()
-    if policy is None:
-        raise ActionError(f"The project has no policy “{name}”.", code="no_policy")
-    return policy
 
 
 # What a preset says of a sampling; the rest is the options' own.

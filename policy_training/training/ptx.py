@@ -111,7 +111,7 @@ def read_ptx_mix(context: RunContext[Any], tokenizer: Any) -> PtxMix | None:
     texts: list[Example] = []
     demonstrations: list[Example] = []
     if algorithm.ptx_texts_share > 0:
-        max_tokens = config.batch.max_prompt_tokens + config.batch.max_response_tokens
+        max_tokens = config.batch.max_sequence_tokens
         texts = text_examples(_training_rows(context, "texts", TEXTS), tokenizer, max_tokens)
     if algorithm.ptx_texts_share < 1:
         rows = _training_rows(context, "demonstrations", DEMONSTRATIONS)

@@ -15,8 +15,8 @@ from rewardmodel.models import RewardModel, Serving
 from rewardmodel.run_kinds import SCORE
 from rewardmodel.serving.actions import start_serving
 from rewardmodel.serving.errors import ScorerUnavailable
-from runs.models import Worker
 from runs.serving.client import MARGIN_SECONDS, ServerUnreachable, exchange
+from runs.waiting import alive_workers
 from workspace.models import User
 
 State = Serving.State
@@ -98,8 +98,7 @@ def _require_no_recent_failure(serving: Serving | None) -> None:
 
 def workers_serve() -> bool:
     """Whether a worker is alive that serves reward models."""
-    alive = Worker.objects.alive(max(15.0, 3 * settings.RUN_HEARTBEAT_SECONDS))
-    return any(SCORE.name in worker.kinds for worker in alive)
+    return any(SCORE.name in worker.kinds for worker in alive_workers())
 
 
 def _require_worker() -> None:

@@ -179,7 +179,7 @@ def load_model(options: RewardModelConfig, tokenizer: Any, scale: RatingScale | 
     model = load_reward_model(options.model.source, tokenizer, dropout=options.model.dropout)
     if options.model.lora.rank:  # before other heads come: they are trained as they are
         add_adapter(model, options.model.lora, options.model.source)
-    require_max_positions(model, options.batch.max_prompt_tokens + options.batch.max_response_tokens)
+    require_max_positions(model, options.batch.max_sequence_tokens)
     if options.objective.lm_coefficient > 0:
         attach_language_head(model, options.model.source, tokenizer)
     if scale is not None and options.objective.ranking_loss == "ordinal":

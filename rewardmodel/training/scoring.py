@@ -116,7 +116,7 @@ class RewardScorer:
         self.layout_reason = ""
         self.before_pass: Callable[[], None] = lambda: None  # called before each forward pass; may raise
         self.cuts = CutCounts()  # of the texts that were scored
-        require_max_positions(model, batch.max_prompt_tokens + batch.max_response_tokens)
+        require_max_positions(model, batch.max_sequence_tokens)
 
     @classmethod
     def load(

@@ -16,7 +16,7 @@ from policy_training.models import Policy
 from policy_training.training.config import SampleConfig, SampleOptions
 from rounds.allocation import allocate_draws
 from rounds.errors import RoundRefused
-from rounds.head_to_head import Pairing, choose_pairings, evaluation_options, pairings_of
+from rounds.head_to_head import Pairing, choose_pairings_of, evaluation_options, pairings_of
 from rounds.mixed_prompts import compared_sets, draw_compared
 from rounds.models import Round, RoundRun, Stage
 from rounds.plans import RoundPlan
@@ -59,13 +59,7 @@ def sampling_policies(round_: Round, plan: RoundPlan) -> list[Policy]:
 
 
 def _start_sampling(round_: Round, plan: RoundPlan) -> None:
-    pairings = choose_pairings(
-        project=round_.project,
-        prompt_sets=compared_sets(round_.project, round_.prompt_set, plan),
-        plan=plan,
-        start=round_.start_policy,
-        previous=round_.comparison_policy,
-    )
+    pairings = choose_pairings_of(round_, plan)
     paired = {prompt.pk for pairing in pairings for prompt in pairing.prompts}
     shares: list[dict[str, Any]] = []
     if plan.sampling.mixture:

@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from runs.management.command_line import find_run, queued_line
 from runs.models import Run
 from workspace.commands import ProjectCommand
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -22,8 +22,6 @@ class AdoptingCommand(ProjectCommand):
         parser.add_argument("name", help=f"of the new {self.made}")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        found = Run.objects.filter(project=project, pk=options["number"]).first()
-        if found is None:
-            raise ActionError(f"The project has no run {options['number']}.", code="no_run")
+        found = find_run(project, options["number"])
         run = self.adopt(actor=actor, project=project, run=found, step=options["step"], name=options["name"])
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
 from typing import Any, ClassVar
 
 from django import forms
@@ -10,6 +12,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from learning.interface.training_options import MAX_PROCESSES
 from runs.models import Run
+from runs.option_forms.comments import preset_comments
 from runs.option_forms.fields import Option, Section, as_text, assignment, path_in, value_at, yes_or_no
 from workspace.forms import StyledFormMixin
 from workspace.models import Project
@@ -24,6 +27,22 @@ class PresetChoice:
     source: str  # where to read about it
     config: Callable[[], Mapping[str, Any]]  # what a run by it is asked, as a mapping
     comments: Mapping[str, str]  # dotted path -> where that value is from
+
+
+def preset_choices(
+    presets: Mapping[str, Any], config: Callable[[str], Mapping[str, Any]], *modules: ModuleType
+) -> Mapping[str, PresetChoice]:
+    """A recipe's presets. `config` takes a preset's name; `modules`: where the presets are written."""
+    comments = preset_comments(*modules)
+    return {
+        name: PresetChoice(
+            name=name,
+            source=preset.source,
+            config=partial(config, name),
+            comments=comments.get(name, {}),
+        )
+        for name, preset in presets.items()
+    }
 
 
 class PresetForm(StyledFormMixin, forms.Form):

@@ -11,7 +11,7 @@ from learning.interface.options import UserError
 from runs.models import Run
 from runs.option_forms.forms import SHOWN, PresetForm
 from workspace.errors import ActionError
-from workspace.requests import ProjectRequest
+from workspace.requests import ProjectRequest, key_in
 
 
 def run_form_page(
@@ -64,7 +64,5 @@ def run_form_page(
 
 
 def _example(request: ProjectRequest, form_class: type[PresetForm]) -> Run | None:
-    key = request.GET.get("run", "")
-    if not (key.isascii() and key.isdigit() and len(key) < 19):
-        return None
-    return request.project.runs.filter(pk=int(key), kind__in=form_class.kinds).first()
+    key = key_in(request.GET.get("run", ""))
+    return request.project.runs.filter(pk=key, kind__in=form_class.kinds).first() if key is not None else None

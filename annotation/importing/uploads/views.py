@@ -33,8 +33,8 @@ from annotation.importing.uploads.starting import settle, start
 from annotation.importing.uploads.wording import in_page_words
 from annotation.models import Import, Upload
 from learning.interface.options import UserError
-from runs.models import Worker
 from runs.presentation import run_display
+from runs.waiting import waits_without_worker
 from workspace.errors import ActionError
 from workspace.forms import add_errors
 from workspace.polling import content_fingerprint, poll_response
@@ -268,10 +268,7 @@ def _waiting(upload: Upload) -> dict[str, Any]:
     """Of an upload that is being sent, checked or imported."""
     run = upload.run
     display = run_display(run) if run is not None else None
-    alive = Worker.objects.alive(max(15.0, 3 * django_settings.RUN_HEARTBEAT_SECONDS))
-    without_worker = (
-        run is not None and run.state == "queued" and all(run.kind not in worker.kinds for worker in alive)
-    )
+    without_worker = run is not None and waits_without_worker(run)
     version = content_fingerprint(
         upload.state, upload.received_bytes, display and [display.state, display.progress], without_worker
     )

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from annotation.batches.actions import change_overlap
-from annotation.management.batch_names import find_batch
+from annotation.management.names import find_batch
 from workspace.commands import ProjectCommand
 from workspace.models import MAX_OVERLAP, Project, User
 

@@ -6,6 +6,7 @@ from typing import Any
 from annotation.making.finding import Answers
 from annotation.making.queueing import make_or_queue
 from annotation.management.audience_arguments import add_audience_arguments, chosen_audience
+from annotation.management.names import find_prompt_set
 from runs.models import Run
 from workspace.commands import ProjectCommand
 from workspace.criteria import find_criterion
@@ -48,9 +49,7 @@ class Command(ProjectCommand):
         parser.add_argument("--open", action="store_true", help="hand the tasks out at once; else a draft")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
-        if prompt_set is None:
-            raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+        prompt_set = find_prompt_set(project, options["prompt_set"])
         sources = list(project.sources.filter(name__in=options["source"]))
         if missing := set(options["source"]) - {source.name for source in sources}:
             raise ActionError(f"Nothing of the project has answers by “{min(missing)}”.", code="no_source")

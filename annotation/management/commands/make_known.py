@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from annotation.judging.gold import MAX_AT_ONCE, make_known_tasks
-from annotation.management.batch_names import find_batch
+from annotation.management.names import find_batch
 from annotation.models import Judgment
 from annotation.qualification.actions import add_practice
 from workspace.commands import ProjectCommand

@@ -6,7 +6,7 @@ from typing import Any
 from annotation.assigning.actions import ALL, ANY, set_batch_audience
 from annotation.assigning.words import audience_words
 from annotation.management.audience_arguments import split_names
-from annotation.management.batch_names import find_batch
+from annotation.management.names import find_batch
 from annotation.models import Batch
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User

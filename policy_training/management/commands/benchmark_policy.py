@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from policy_training.benchmarks.actions import add_benchmark_file, benchmark_config, benchmark_policies
-from policy_training.supervised.options import find_policy
+from policy_training.management.names import find_policy
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -43,4 +44,4 @@ class Command(ProjectCommand):
         for run in benchmark_policies(
             actor=actor, project=project, policies=policies, file=file, config=config
         ):
-            self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+            self.stdout.write(queued_line(run))

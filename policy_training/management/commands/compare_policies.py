@@ -6,7 +6,8 @@ from typing import Any
 from annotation.models import Source
 from policy_training.comparing.actions import compare_policies
 from policy_training.management.comparing import add_measuring_arguments, measuring_options
-from policy_training.supervised.options import find_policy
+from policy_training.management.names import find_policy
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -46,4 +47,4 @@ class Command(ProjectCommand):
             with_reference=options["with_reference"],
             **measuring_options(project, options),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

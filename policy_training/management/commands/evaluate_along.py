@@ -5,9 +5,8 @@ from typing import Any
 
 from policy_training.comparing.actions import evaluate_along_run
 from policy_training.management.comparing import add_measuring_arguments, measuring_options
-from runs.models import Run
+from runs.management.command_line import find_run, queued_line
 from workspace.commands import ProjectCommand
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -26,9 +25,7 @@ class Command(ProjectCommand):
         add_measuring_arguments(parser)
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        found = Run.objects.filter(project=project, pk=options["number"]).first()
-        if found is None:
-            raise ActionError(f"The project has no run {options['number']}.", code="no_run")
+        found = find_run(project, options["number"])
         run = evaluate_along_run(
             actor=actor,
             project=project,
@@ -36,4 +33,4 @@ class Command(ProjectCommand):
             steps=options["steps"],
             **measuring_options(project, options),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

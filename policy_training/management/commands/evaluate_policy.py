@@ -3,13 +3,15 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from annotation.management.names import find_prompt_set
 from policy_training.actions import evaluate_policy
 from policy_training.evaluation_presets import EVALUATION_PRESETS, evaluation_config
+from policy_training.management.names import find_policy
 from policy_training.rewarded.arguments import add_reward_arguments, rewards_from_options
-from policy_training.supervised.options import find_policy
+from rewardmodel.management.names import find_reward_model
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -30,14 +32,8 @@ class Command(ProjectCommand):
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        reward_model = project.reward_models.filter(name=options["reward_model"]).first()
-        if reward_model is None:
-            raise ActionError(
-                f"The project has no reward model “{options['reward_model']}”.", code="no_reward_model"
-            )
-        prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
-        if prompt_set is None:
-            raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+        reward_model = find_reward_model(project, options["reward_model"])
+        prompt_set = find_prompt_set(project, options["prompt_set"])
         assignments = execution_assignments(options, "runtime") + options["set"]
         config = evaluation_config(options["preset"], assignments)
         config["rewards"] = {**config["rewards"], **rewards_from_options(options)}
@@ -52,4 +48,4 @@ class Command(ProjectCommand):
             config=config,
             processes=asked_processes(options),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

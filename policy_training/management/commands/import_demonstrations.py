@@ -17,7 +17,7 @@ from annotation.management.command_line import (
     print_import_report,
 )
 from annotation.management.hub_sources import source_paths
-from policy_training.models import Policy
+from policy_training.management.names import find_policy
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User
@@ -71,11 +71,8 @@ def length_limits(project: Project, options: Mapping[str, Any]) -> LengthLimits 
             "--min-tokens and --max-tokens need --tokenizer POLICY, whose tokens are counted; `fine_tune` has the same "
             "limits and counts by the policy it starts from."
         )
-    policy = Policy.objects.filter(project=project, name=name).first()
-    if policy is None:
-        raise ActionError(f"The project has no policy “{name}”.", code="no_policy")
     return LengthLimits(
-        count=token_counter(policy.artifact.absolute_path),
+        count=token_counter(find_policy(project, name).artifact.absolute_path),
         counted_by=f"the policy “{name}”",
         least=least or 0,
         most=most,

@@ -3,8 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from annotation.management.batch_names import find_batch
+from annotation.management.names import find_batch
 from policy_training.judging.actions import judge_batch, judge_config
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 
@@ -45,4 +46,4 @@ class Command(ProjectCommand):
             takes_slots=options["in_place_of_people"],
             tasks=options["tasks"],
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

@@ -3,9 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from policy_training.management.names import find_policy
 from policy_training.merging import merge_policies
 from policy_training.rewarded.arguments import weighted
-from policy_training.supervised.options import find_policy
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User
 
@@ -30,4 +31,4 @@ class Command(ProjectCommand):
             policies=[find_policy(project, name) for name, _ in pairs],
             weights=[weight for _, weight in pairs],
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

@@ -3,8 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from policy_training.management.names import find_policy
 from policy_training.selecting.actions import pin_policy, unpin_policy
-from policy_training.supervised.options import find_policy
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User

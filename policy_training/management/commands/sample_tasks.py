@@ -3,14 +3,15 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from annotation.management.names import find_prompt_set
 from policy_training.actions import sample_tasks
 from policy_training.evaluation_presets import EVALUATION_PRESETS
-from policy_training.supervised.options import find_policy, sample_config
+from policy_training.management.names import find_policy
+from policy_training.supervised.options import sample_config
 from policy_training.training.config import SampleOptions
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
 from workspace.commands import ProjectCommand
 from workspace.criteria import find_criterion
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -57,10 +58,8 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        prompt_set = project.prompt_sets.filter(name=options["prompt_set"]).first()
         policies = [find_policy(project, name) for name in dict.fromkeys(options["policy"])]
-        if prompt_set is None:
-            raise ActionError(f"The project has no prompt set “{options['prompt_set']}”.", code="no_prompts")
+        prompt_set = find_prompt_set(project, options["prompt_set"])
         temperatures = ", ".join(map(str, options["temperatures"] or ()))
         assignments = [
             f"samples_per_prompt={options['samples']}",

@@ -3,11 +3,11 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from policy_training.management.names import find_policy
 from policy_training.models import Policy, PolicySelection
 from policy_training.selecting.actions import select_policy
 from policy_training.selecting.queries import comparisons_of, evaluations_of, newest_evaluations
 from policy_training.selecting.wording import reason_of, settled_text
-from policy_training.supervised.options import find_policy
 from workspace.commands import ProjectCommand
 from workspace.errors import ActionError
 from workspace.models import Project, User

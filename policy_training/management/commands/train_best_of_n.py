@@ -4,10 +4,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from policy_training.chaining.actions import Recipe, start_or_chain
+from policy_training.management.names import find_policy
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
 from policy_training.management.starting import what_was_started
 from policy_training.rewarded.actions import best_of_n_config
-from policy_training.supervised.options import find_policy
 from policy_training.supervised.stored_answers import StoredAnswers
 from policy_training.training.best_of_n.presets import BEST_OF_N_PRESETS
 from workspace.commands import ProjectCommand

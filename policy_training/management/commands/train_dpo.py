@@ -5,12 +5,12 @@ from typing import Any
 
 from policy_training.chaining.actions import Recipe, start_or_chain
 from policy_training.dpo.actions import dpo_config
+from policy_training.management.names import find_policy
 from policy_training.management.starting import (
     add_start_arguments,
     start_from_options,
     what_was_started,
 )
-from policy_training.supervised.options import find_policy
 from policy_training.training.dpo.presets import DPO_PRESETS
 from rewardmodel.management.judgments import add_judgment_arguments, asked_judgments, excluded_note
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments

@@ -4,10 +4,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from policy_training.chaining.actions import Recipe, start_or_chain
+from policy_training.management.names import find_policy
 from policy_training.management.rewarded import add_rewarded_arguments, asked_rewarded
 from policy_training.management.starting import what_was_started
 from policy_training.rewarded.actions import ppo_config
-from policy_training.supervised.options import find_policy
 from policy_training.training.ppo.presets import PPO_PRESETS
 from workspace.commands import ProjectCommand
 from workspace.models import Project, User

@@ -216,9 +216,7 @@ def sample_answers(
         server = answering_server(context, distributed, number, source, tokenizer)
         if server is None:
             policy = FrozenModel(load_policy(source, tokenizer), config.runtime, distributed.device)
-            require_max_positions(
-                policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens
-            )
+            require_max_positions(policy.model, config.batch.max_sequence_tokens)
         scorer = load_run_scorer(context, tokenizer, distributed)
     for shard in missing:
         context.require_current()
@@ -318,14 +316,5 @@ def load_run_scorer(
     context: RunContext[BestOfNConfig], tokenizer: Any, distributed: DistributedContext
 ) -> RolloutScorer:
     """What scores answers one by one: all of the run's rewards but the judge (judged_candidates.py)."""
-    config = context.options
-    return load_scorer(
-        context,
-        tokenizer,
-        replace(config.rewards, judge=JudgeOptions()),
-        path=config.reward_model_path,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
-    )
+    rewards = replace(context.options.rewards, judge=JudgeOptions())
+    return load_scorer(context, tokenizer, distributed, rewards=rewards)

@@ -101,7 +101,7 @@ def main(context: RunContext[DPOConfig]) -> dict[str, Any]:
     model = load_policy(config.model.source, tokenizer, dropout=config.model.dropout)
     if config.model.lora.rank:
         add_adapter(model, config.model.lora, config.model.source)
-    require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    require_max_positions(model, config.batch.max_sequence_tokens)
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, model))
     if config.model.gradient_checkpointing:
         checkpoint_layers(model)
@@ -228,7 +228,7 @@ def read_reference(
     if config.reference is None or config.reference == config.model.source:
         return engine
     model = load_reference(config.reference, tokenizer)
-    require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    require_max_positions(model, config.batch.max_sequence_tokens)
     return FrozenModel(model, config.runtime, distributed.device)
 
 

@@ -64,7 +64,7 @@ class Measurement:
         model = load_policy(self.config.policy, self.tokenizer)
         self.policy = FrozenModel(model, self.config.runtime, distributed.device)
         self.batch = resolve_micro_batch_tokens(context, distributed, self.config.batch, model)
-        require_max_positions(model, self.batch.max_prompt_tokens + self.batch.max_response_tokens)
+        require_max_positions(model, self.batch.max_sequence_tokens)
         self.device, self.cut = distributed.device, 0
         probes = [Example(self.prompt_ids(row, []), self._choice_ids(row)) for row in rows if row["choices"]]
         self.layout: Layout = "padded"
@@ -122,7 +122,7 @@ class Measurement:
         return found
 
     def perplexity(self, rows: Sequence[Row]) -> dict[str, Any]:
-        limit = self.batch.max_prompt_tokens + self.batch.max_response_tokens
+        limit = self.batch.max_sequence_tokens
         pieces = [text_examples([{"text": row["text"]}], self.tokenizer, limit) for row in rows]
         flat = [piece for own in pieces for piece in own]
         sums = iter(self.logprobs(flat, "padded"))

@@ -134,7 +134,7 @@ def policy_answers(
             model, _, _ = load_checkpoint_policy(Path(asked.checkpoint_path), source, tokenizer)
         else:
             model = load_policy(source, tokenizer)
-        longest = config.batch.max_prompt_tokens + config.batch.max_response_tokens
+        longest = config.batch.max_sequence_tokens
         require_max_positions(model, longest)
         batch = with_micro_batch_tokens(config.batch, [model], distributed.device.type)
         policy = FrozenModel(model, config.runtime, distributed.device)

@@ -65,27 +65,18 @@ def main(context: RunContext[EvaluateConfig]) -> dict[str, Any]:
     started = time.perf_counter()
     tokenizer = load_tokenizer(config.policy)
     policy = FrozenModel(load_policy(config.policy, tokenizer), config.runtime, distributed.device)
-    require_max_positions(policy.model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    require_max_positions(policy.model, config.batch.max_sequence_tokens)
     reference = None
     if config.reference is not None:
         reference = FrozenModel(
             load_reference(config.reference, tokenizer), config.runtime, distributed.device
         )
-    scorer = load_scorer(
-        context,
-        tokenizer,
-        config.rewards,
-        path=config.reward_model_path,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
-    )
+    scorer = load_scorer(context, tokenizer, distributed)
     guidance = load_guidance(
         config.guidance,
         tokenizer,
         where="config.guidance",
-        max_tokens=config.batch.max_prompt_tokens + config.batch.max_response_tokens,
+        max_tokens=config.batch.max_sequence_tokens,
         device=distributed.device,
     )
     batch = resolve_micro_batch_tokens(context, distributed, config.batch, policy.model)

@@ -206,21 +206,11 @@ def build_state(context: RunContext[PolicyGradientConfig]) -> GradientState:
     require_functions(config.rewards.functions, [*train_rows, *watched], distributed)
     tokenizer = load_tokenizer(config.policy.source)
     policy, reference, load_model = load_models(config.policy, config.reference, tokenizer)
-    scorer = load_scorer(
-        context,
-        tokenizer,
-        config.rewards,
-        path=config.reward_model_path,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
-        load_model=load_model,
-    )
+    scorer = load_scorer(context, tokenizer, distributed, load_model=load_model)
     roles = {"policy": policy, "reference": reference, **models_by_role(scorer)}
     context.write_models(sizes_as_rows(role_sizes(roles, trained=("policy",))))
     config = replace(config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, policy))
-    require_max_positions(policy, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+    require_max_positions(policy, config.batch.max_sequence_tokens)
     if config.policy.gradient_checkpointing:
         checkpoint_layers(policy)
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)

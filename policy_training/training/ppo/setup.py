@@ -101,12 +101,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
     scorer = load_scorer(
         context,
         tokenizer,
-        config.rewards,
-        path=config.reward_model_path,
-        policy_batch=config.batch,
-        batch=config.reward_model_batch or config.batch,
-        runtime=config.runtime,
-        distributed=distributed,
+        distributed,
         load_model=load_reward_model if base is None else base.load_reward_model,
     )
     critic = load_critic(config, scorer, tokenizer, base)
@@ -122,7 +117,7 @@ def build_state(context: RunContext[PPOConfig]) -> PPOState:
         config, batch=resolve_micro_batch_tokens(context, distributed, config.batch, *models, graphs=2)
     )
     for model in models:
-        require_max_positions(model, config.batch.max_prompt_tokens + config.batch.max_response_tokens)
+        require_max_positions(model, config.batch.max_sequence_tokens)
         if config.policy.gradient_checkpointing:
             checkpoint_layers(model)
     train_prompts = tokenize_prompts(train_rows, tokenizer, config.batch.max_prompt_tokens)

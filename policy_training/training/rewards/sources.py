@@ -268,26 +268,27 @@ class CombinedScorer(RolloutScorer):
 def load_scorer(
     context: RunContext[Any],
     policy_tokenizer: Any,
-    options: RewardSourcesOptions,
-    *,
-    path: str,
-    policy_batch: BatchOptions,
-    batch: BatchOptions,
-    runtime: RuntimeOptions,
     distributed: DistributedContext,
+    *,
+    rewards: RewardSourcesOptions | None = None,
     load_model: Callable[[ModelSource, Any], Any] = load_reward_model,
 ) -> RolloutScorer:
-    """What scores a run's responses: the reward model at `path` alone, or with what `options` adds.
+    """What scores the responses of a run whose options name a reward model (`reward_model_path`, `reward_model_batch`,
+    `batch`, `rewards`, `runtime`): this model alone, or with what `rewards` adds (None: those of the run's options).
 
-    `batch`: in the reward model's tokens. Raises UserError.
+    Raises UserError.
     """
+    config = context.options
+    options: RewardSourcesOptions = config.rewards if rewards is None else rewards
+    batch: BatchOptions = config.reward_model_batch or config.batch  # in the reward model's tokens
     shared: dict[str, Any] = {
-        "policy_batch": policy_batch,
+        "policy_batch": config.batch,
         "batch": batch,
-        "runtime": runtime,
+        "runtime": config.runtime,
         "distributed": distributed,
         "load_model": load_model,
     }
+    path = config.reward_model_path
     if options.is_single:
         scorer = RolloutScorer(path, policy_tokenizer, **shared)
     else:

@@ -156,7 +156,7 @@ class RolloutScorer:
         self.policy_tokenizer = policy_tokenizer
         self.same_tokenizer = same_tokenization(self.reward_model.tokenizer, policy_tokenizer)
         if self.same_tokenizer:  # it reads the policy's own rows, whatever `batch` says
-            tokens = policy_batch.max_prompt_tokens + policy_batch.max_response_tokens
+            tokens = policy_batch.max_sequence_tokens
             require_max_positions(self.reward_model.model, tokens)
         self.sha256s = dict(model_sha256s(Path(path)))
 

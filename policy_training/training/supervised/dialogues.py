@@ -84,7 +84,7 @@ def _one_row(
     messages: Messages, starts: Sequence[int], by_turn: Sequence[Example], tokenizer: Any, batch: BatchOptions
 ) -> Example | None:
     """The dialogue in one row; None where a turn's prompt does not begin with all that stands before it."""
-    max_tokens = batch.max_prompt_tokens + batch.max_response_tokens
+    max_tokens = batch.max_sequence_tokens
     ids: list[int] = []
     is_counted: list[bool] = []
     for start, example in zip(starts, by_turn, strict=True):

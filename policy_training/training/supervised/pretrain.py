@@ -45,9 +45,7 @@ def main(context: RunContext[LanguageModelConfig]) -> dict[str, Any]:
     def examples(rows: Sequence[Row]) -> list[Example]:
         if name == "demonstrations":
             return whole_demonstration_examples(rows, tokenizer, config.batch)
-        return text_examples(
-            rows, tokenizer, config.batch.max_prompt_tokens + config.batch.max_response_tokens
-        )
+        return text_examples(rows, tokenizer, config.batch.max_sequence_tokens)
 
     return fit(
         context,
@@ -68,7 +66,7 @@ def whole_demonstration_examples(rows: Sequence[Row], tokenizer: Any, batch: Bat
                 *encode_prompt(tokenizer, row["prompt"], batch.max_prompt_tokens),
                 *encode_answer(tokenizer, row["prompt"], row_answer(row), batch.max_response_tokens),
             ],
-            batch.max_prompt_tokens + batch.max_response_tokens,
+            batch.max_sequence_tokens,
         )
     ]
 

@@ -129,7 +129,7 @@ def _examples(
 
 def _max_text_tokens(config: LanguageModelConfig) -> int:
     """Of a piece of a text: as a prompt and its response, but no more than a packed row holds."""
-    most = config.batch.max_prompt_tokens + config.batch.max_response_tokens
+    most = config.batch.max_sequence_tokens
     return min(most, config.data.max_length) if config.data.packing else most
 
 

@@ -6,11 +6,11 @@ from typing import Any
 from annotation.datasets.names import find_dataset
 from learning.interface.vocabulary import SPLITS
 from rewardmodel.actions import evaluate_reward_model
-from rewardmodel.models import RewardModel
+from rewardmodel.management.names import find_reward_model
 from rewardmodel.start_training import evaluation_config
 from runs.execution import add_execution_arguments, asked_processes, execution_assignments
+from runs.management.command_line import queued_line
 from workspace.commands import ProjectCommand
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -38,9 +38,7 @@ class Command(ProjectCommand):
         parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="values of the config")
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        reward_model = RewardModel.objects.filter(project=project, name=options["name"]).first()
-        if reward_model is None:
-            raise ActionError(f"The project has no reward model “{options['name']}”.", code="no_reward_model")
+        reward_model = find_reward_model(project, options["name"])
         asked = [f"split={options['split']}", *execution_assignments(options, "runtime"), *options["set"]]
         run = evaluate_reward_model(
             actor=actor,
@@ -52,4 +50,4 @@ class Command(ProjectCommand):
             ratings=options["ratings"],
             processes=asked_processes(options),
         )
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from runs.actions import resume_run, retry_run
+from runs.management.command_line import find_run, queued_line
 from runs.models import Run
 from workspace.commands import ProjectCommand
-from workspace.errors import ActionError
 from workspace.models import Project, User
 
 
@@ -22,11 +22,9 @@ class Command(ProjectCommand):
         )
 
     def run(self, *, actor: User, project: Project, **options: Any) -> None:
-        run = Run.objects.filter(project=project, pk=options["number"]).first()
-        if run is None:
-            raise ActionError(f"The project has no run {options['number']}.", code="no_run")
+        run = find_run(project, options["number"])
         if run.state == Run.State.PAUSED or options["end"]:
             run = resume_run(actor=actor, run=run, end=options["end"])
         else:
             run = retry_run(actor=actor, run=run)
-        self.stdout.write(f"Queued run {run.pk}: {run.title}. `manage.py worker` executes it.")
+        self.stdout.write(queued_line(run))

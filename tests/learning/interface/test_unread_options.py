@@ -4,7 +4,8 @@ import pytest
 
 from learning.interface.options import options_to_dict
 from learning.interface.unread_options import NOTHING_IS_TRAINED, ReadOnlyIf, unread_options
-from policy_training.benchmarks.actions import BenchmarkForm, benchmark_config
+from policy_training.benchmarks.actions import benchmark_config
+from policy_training.benchmarks.forms import BenchmarkForm
 from policy_training.comparing.actions import comparison_config
 from policy_training.comparing.forms import AlongRunForm, CompareForm
 from policy_training.dpo.actions import dpo_config
