@@ -40,7 +40,7 @@ def merge_policies(
             code="no_policy",
         )
     require_of_project(project, *policies)
-    given = weights_for(len(policies), weights, "policies")
+    given = weights_for(len(policies), weights, gettext("policies"))
     if not all(0 < weight < math.inf for weight in given):
         raise ActionError(gettext("Weights are numbers above 0."), code="bad_weights")
     require_unused_name(project, name)
@@ -140,11 +140,11 @@ def preview_merge(form: MergeForm) -> dict[str, Any]:
     """{facts: [(label, text)], notes, missing}"""
     asked = form.asked()
     try:
-        weights = weights_for(len(asked["policies"]), asked["weights"], "policies")
+        weights = weights_for(len(asked["policies"]), asked["weights"], gettext("policies"))
     except ActionError as error:
         return {"missing": str(error)}
     if not all(0 < weight < math.inf for weight in weights):
-        return {"missing": "Weights are numbers above 0."}
+        return {"missing": gettext("Weights are numbers above 0.")}
     total = math.fsum(weights)
     facts = [
         (policy.name, f"{100 * weight / total:.1f} %")

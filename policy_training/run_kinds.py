@@ -345,7 +345,7 @@ BENCHMARK = RunKind(
 )
 ADOPT = RunKind(
     name="policy.adopt",
-    label="A checkpoint as a policy",
+    label=gettext_noop("A checkpoint as a policy"),
     command="policy_training.training.weights.adopt",
     build_inputs=lambda run: {},
     save_result=_save_policy,

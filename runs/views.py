@@ -18,10 +18,11 @@ from runs.access import access_run, access_run_file, readable_files
 from runs.fixed_prompts import FIXED_PROMPTS, answers_version, fixed_prompts
 from runs.forms import TimeLimitForm
 from runs.judge_figures import judge_figures
-from runs.models import Run, RunQuerySet, Worker
+from runs.models import Run, RunQuerySet
 from runs.presentation import run_display
 from runs.reward_figures import WITH_ROLLOUTS, figures_version, reward_figures
 from runs.run_kinds import MAKE_POLICIES, POLICY_TRAININGS
+from runs.waiting import alive_workers
 from workspace.changed_page import save_shown_values
 from workspace.models import Project
 from workspace.polling import content_fingerprint, poll_response
@@ -68,7 +69,7 @@ def run_list(request: ProjectRequest) -> HttpResponse:
         "choices": STATE_FILTERS.items(),
         "version": version,
         "poll": active,
-        "workers": _workers_alive().count(),
+        "workers": alive_workers().count(),
     }
     if request.headers.get("HX-Request"):
         return poll_response(request, "runs/list_rows.html", context, version=version)
@@ -160,7 +161,7 @@ def _live_context(run: Run) -> dict[str, Any]:
     display = run_display(run)
     log, samples = run_files.log_tail(run), run_files.samples(run)
     needs_worker = run.state == Run.State.QUEUED and not display.waits_for_retry
-    without_worker = needs_worker and not any(run.kind in worker.kinds for worker in _workers_alive())
+    without_worker = needs_worker and not any(run.kind in worker.kinds for worker in alive_workers())
     artifacts = list(run.artifacts.order_by("kind", "path"))
     judge = judge_figures(run)
     followers = list(run.project.chained_trainings.following(run))
@@ -192,10 +193,6 @@ def _live_context(run: Run) -> dict[str, Any]:
         "without_worker": without_worker,
         "version": f"{state}.{content_fingerprint(log)}.{content_fingerprint([str(s) for s in samples])}",
     }
-
-
-def _workers_alive() -> "Any":
-    return Worker.objects.alive(max(15.0, 3 * settings.RUN_HEARTBEAT_SECONDS))
 
 
 @require_GET

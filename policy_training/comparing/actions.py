@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 
 from annotation.content.held_out import held_out_of
 from annotation.models import PromptSet, Source
-from learning.interface.options import UserError, load_options, options_to_dict
+from learning.interface.options import options_to_dict
 from learning.interface.training_options import ModelSource
 from policy_training.checkpoints import require_training, start_of
 from policy_training.comparing.kind import CHECKPOINT, COMPARE, OUTSIDE, REFERENCE, given_answers
@@ -20,8 +20,7 @@ from policy_training.training.judge_config import CHAT, JudgeOptions
 from policy_training.training.server_config import ServerOptions
 from policy_training.training.unread_options import COMPARISON_RULES
 from rewardmodel.models import RewardModel
-from runs.actions import queue_run
-from runs.errors import BadRunConfig
+from runs.actions import load_run_options, queue_run
 from runs.models import Run
 from runs.reward_figures import evenly
 from runs.run_files import checkpoints
@@ -351,10 +350,7 @@ def _queue(
         ],
         "others": [options_to_dict(one) for one in contestants],
     }
-    try:
-        options = load_options(ComparePoliciesConfig, filled)
-    except UserError as error:
-        raise BadRunConfig(str(error)) from error
+    options = load_run_options(ComparePoliciesConfig, filled)
     for server in (options.judge.server, options.sampling.server, options.outside):
         require_known_server({"name": server.name})
     return queue_run(

@@ -68,7 +68,9 @@ class ImportPolicyForm(StyledFormMixin, forms.Form):
         choice = self.fields["folder"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [("", gettext("none")), *((folder, folder) for folder in folders)]
-        self.fields["hub_model"].help_text = f"One of: {', '.join(settings.HUB_MODELS)}."
+        self.fields["hub_model"].help_text = gettext("One of: %(models)s.") % {
+            "models": ", ".join(settings.HUB_MODELS)
+        }
         if not folders:
             del self.fields["folder"]
         if not settings.HUB_MODELS:

@@ -246,8 +246,8 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
     except ActionError as error:
         return {"missing": str(error)}
     facts: list[tuple[str, int | None]] = [
-        ("Prompts to learn on", splits["train"]),
-        ("Held out, to measure the reward", splits["held out"]),
+        (gettext("Prompts to learn on"), splits["train"]),
+        (gettext("Held out, to measure the reward"), splits["held out"]),
     ]
     each = value_at(asked["config"], "candidates.samples_per_prompt")
     temperatures = value_at(asked["config"], "candidates.temperatures") or [None]
@@ -266,7 +266,7 @@ def preview_best_of_n(form: BestOfNForm) -> dict[str, Any]:
             (gettext("Scored by the reward model before"), scored),
         ]
     notes = sent_prompts_notes(value_at(asked["config"], "sampling.server.name")) if sampled else []
-    missing = "" if splits["train"] else NO_PROMPTS
+    missing = "" if splits["train"] else no_prompts()
     if not missing and not sampled + stored and isinstance(each, int):
         missing = gettext("Nothing is sampled and no answer is there: there is nothing to choose from.")
     return {"facts": facts, "notes": notes, "missing": missing}
@@ -281,21 +281,24 @@ def preview_rollouts(form: RolloutForm) -> dict[str, Any]:
         return {"missing": str(error)}
     rollout: Mapping[str, Any] = value_at(asked["config"], "rollout") or {}
     facts: list[tuple[str, int | None]] = [
-        ("Prompts to learn on", splits["train"]),
-        ("Held out, to measure the reward", splits["held out"]),
+        (gettext("Prompts to learn on"), splits["train"]),
+        (gettext("Held out, to measure the reward"), splits["held out"]),
     ]
     steps, prompts, samples = (
         rollout.get(name) for name in ("steps", "prompts_per_step", "samples_per_prompt")
     )
     if isinstance(prompts, int) and isinstance(samples, int):
         per_step = min(prompts, splits["train"]) * samples
-        facts.append(("Answers to sample each step", per_step))
+        facts.append((gettext("Answers to sample each step"), per_step))
         if isinstance(steps, int) and rollout.get("passes") is None:
-            facts.append(("Answers in all", per_step * steps))
-    return {"facts": facts, "missing": "" if splits["train"] else NO_PROMPTS}
+            facts.append((gettext("Answers in all"), per_step * steps))
+    return {"facts": facts, "missing": "" if splits["train"] else no_prompts()}
 
 
-NO_PROMPTS = "The prompt set has no prompt of the split train to learn on: choose another, or import prompts."
+def no_prompts() -> str:
+    return gettext(
+        "The prompt set has no prompt of the split train to learn on: choose another, or import prompts."
+    )
 
 
 def prompts_by_split(asked: Mapping[str, Any]) -> dict[str, int]:

@@ -14,7 +14,10 @@ from workspace.errors import ActionError
 from workspace.models import User
 
 State = PolicyServing.State
-SWITCHED_OFF = "This site serves no policies: an operator can set ROUNDTABLE_POLICY_SERVER_MAX_MODELS."
+
+
+def switched_off() -> str:
+    return gettext("This site serves no policies: an operator can set ROUNDTABLE_POLICY_SERVER_MAX_MODELS.")
 
 
 class PolicyServingRefused(ActionError):
@@ -52,7 +55,7 @@ def start_policy_serving(
     }
     require_possible_limits(policy, limits)
     if not settings.POLICY_SERVER_MAX_MODELS:
-        raise PolicyServingRefused(SWITCHED_OFF, code="serving_switched_off")
+        raise PolicyServingRefused(switched_off(), code="serving_switched_off")
     serving, _ = PolicyServing.objects.get_or_create(policy=policy, defaults={"requested_by": actor})
     changed = PolicyServing.objects.filter(pk=serving.pk, state__in=[State.STOPPED, State.FAILED]).update(
         state=State.WAITING,

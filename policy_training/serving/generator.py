@@ -18,7 +18,7 @@ from django.utils.translation import gettext_noop
 from annotation.conversation.generation import AnswerProgress, AnswerRequest
 from annotation.models import Source
 from policy_training.models import Policy, PolicyServing
-from policy_training.serving.actions import SWITCHED_OFF, start_policy_serving
+from policy_training.serving.actions import start_policy_serving, switched_off
 from policy_training.serving.limits import serving_limits
 from rewardmodel.serving.asking import workers_serve
 from runs.serving.client import ServerUnreachable, exchange
@@ -64,7 +64,7 @@ class PolicyGenerator:
 
     def refusal(self, source: Source) -> str:
         if not settings.POLICY_SERVER_MAX_MODELS:
-            return SWITCHED_OFF
+            return switched_off()
         if not Policy.objects.filter(source=source).exists():
             return f"“{source.name}” is no policy of the project."
         return ""
