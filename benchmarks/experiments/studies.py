@@ -20,11 +20,12 @@ STUDIES: Mapping[str, Study] = {
         "length rise, perplexity falls, and the long tail of rewards comes with the collapse. PPO-max stays.",
         ("vanilla", "max"),
         found=(
-            "As in the paper. In all five seeds vanilla's proxy reward rises while gold, after a peak of 3.6 on the "
-            "mean between the 7th and the 16th step, falls below where it began with 1.75 (to -4.1 on the mean; one "
-            "seed ends at 0.8); KL reaches 56 nats on the mean, answers become two and a half times as long, "
-            "perplexity falls to 1.7. PPO-max ends at 3.1 with a KL of 5. Its perplexity falls too, to 2.2: "
-            "perplexity alone tells no collapse."
+            "As in the paper. In four of five seeds vanilla's proxy reward rises while gold, after a peak "
+            "of 3.0 to 3.6 between the 7th and the 10th step, falls far below where it began with 1.8 (to "
+            "-3.5 to -9.3); the fifth still ends at 3.1. On the mean it ends at -4.9; KL reaches 70 nats, "
+            "answers become three times as long, perplexity falls to 1.8. PPO-max ends at 2.8 with a KL "
+            "of 6, below its best of 3.6 on the way. Its perplexity falls too, to 2.5: perplexity alone "
+            "tells no collapse."
         ),
     ),
     "ablations": Study(
@@ -44,10 +45,11 @@ STUDIES: Mapping[str, Study] = {
             "max without ptx",
         ),
         found=(
-            "One ingredient decides: without the KL penalty PPO-max collapses as vanilla does (-3.7); without reward "
-            "normalisation and clip it loses 1.1 points and drifts twice as far. All other ingredients, GAE among "
-            "them, lie within the interval of the whole (3.0 to 3.2): at this size we cannot confirm that critic "
-            "pre-training, GAE, value clip, ratio clip or gradient clip are needed. ptx costs nothing in gold."
+            "One ingredient decides: without the KL penalty PPO-max collapses as vanilla does (-4.4); "
+            "without reward normalisation and clip it loses 1.6 points and drifts three times as far. All "
+            "other ingredients lie well within the interval of the whole (2.6 to 2.9): at this size we "
+            "cannot confirm that critic pre-training, GAE, value clip, ratio clip or gradient clip are "
+            "needed. ptx costs nothing in gold."
         ),
     ),
     "scores": Study(
@@ -68,12 +70,11 @@ STUDIES: Mapping[str, Study] = {
             "reward clip 0.8 and advantage clip 0.12",
         ),
         found=(
-            "Only in part as in the paper: added to vanilla PPO alone, none of these stops the collapse (-0.8 to "
-            "-5.6). Here the tighter reward clips hold more (0.3: -0.8, 0.8: -3.2, 3 and 10: -4.8 and -5.1), but in "
-            "an earlier run of the same configurations they were in no such order, and intervals overlap: which clip "
-            "is taken matters no more than the seed. Scaling without a clip does nothing (-5.6), with one it is "
-            "among the best (-1.7). Clipping rewards and advantages together (-1.5) is better than either alone "
-            "here, against the paper, within wide intervals."
+            "Only in part as in the paper: added to vanilla PPO alone, none of these stops the collapse, "
+            "and all intervals overlap with vanilla's (-4.9). The reward clip's size makes no difference "
+            "(0.3 to 10: -5.1 to -6.2), as in the paper, but neither does having one. Scaling with a clip "
+            "of 0.8 ends highest (-1.6), scaling without one as vanilla does. Clipping rewards and "
+            "advantages together (-4.4) is no better than one of them, as in the paper."
         ),
     ),
     "constraints": Study(
@@ -95,11 +96,11 @@ STUDIES: Mapping[str, Study] = {
             "entropy bonus below 110%",
         ),
         found=(
-            "As in the paper: the penalty holds the policy, and more so with its weight (0.05, 0.1, 0.2: gold 2.2, "
-            "2.95, 3.2; KL 10, 6, 4); Anthropic's 0.001 holds little (-2.5, KL 49). A ratio to the fixed reference "
-            "is safe and learns little (2.4, KL 0.4), with and without a penalty. The entropy bonus keeps perplexity "
-            "a little higher and does not prevent the collapse at any threshold; its value within 10 % makes no "
-            "difference that we can see."
+            "As in the paper: the penalty holds the policy, and more so with its weight (0.05, 0.1, 0.2: "
+            "gold 1.2, 2.55, 3.4; KL 17, 8, 4); Anthropic's 0.001 holds nothing (-4.3, KL 64). A ratio to "
+            "the fixed reference is safe and learns little (2.4, KL 0.3), with and without a penalty. The "
+            "entropy bonus keeps perplexity a little higher and does not prevent the collapse at any "
+            "threshold; its value within 10 % makes no difference that we can see, against the paper."
         ),
     ),
     "beginnings": Study(
@@ -115,9 +116,10 @@ STUDIES: Mapping[str, Study] = {
             "max without SFT",
         ),
         found=(
-            "A critic from the SFT model ends like one from the reward model, as in the paper. Pre-training it "
-            "changes nothing here, against the paper. Without supervised fine-tuning PPO fails, as in the paper: a "
-            "high proxy reward (2.6) and gold below 0."
+            "A critic from the SFT model ends like one from the reward model, as in the paper: within "
+            "wide intervals under vanilla PPO, at the same gold (2.8) under PPO-max. Pre-training it "
+            "changes nothing that we can see, against the paper. Without supervised fine-tuning PPO "
+            "fails, as in the paper: a high proxy reward (2.8) and gold of -0.5."
         ),
     ),
     "clips": Study(
@@ -126,9 +128,10 @@ STUDIES: Mapping[str, Study] = {
         "most, 0.9 is used.",
         ("vanilla", "ratio clip none", "ratio clip 0.5", "lambda 0", "lambda 1"),
         found=(
-            "A clip of 0.5 collapses deepest (-6.6, KL 81); none at all is no worse than 0.2 at the end (-3.4 "
-            "against -4.1), though its best gold on the way is lower (3.2 against 3.55). Lambda 0 learns less (best "
-            "gold 2.7) and 1 collapses more (-5.7) than 0.9 does, as in the paper, where 0.9 stands between them."
+            "All collapse, and which is worst five seeds do not tell. Without a clip gold ends lowest "
+            "(-7.8 against -4.9, the intervals overlap) and KL is highest (88), in the direction of the "
+            "paper; 0.5 is like 0.2. Lambda 0 learns less on the way (best gold 2.8 against 3.4), which "
+            "its bias explains; 1 is no worse than 0.9 here."
         ),
     ),
     "ptx": Study(
@@ -137,9 +140,9 @@ STUDIES: Mapping[str, Study] = {
         "in reward.",
         ("vanilla", "max without ptx", "max", "max, ptx 4"),
         found=(
-            "As in the paper: without ptx the perplexity of pretraining text goes from 2.1 to 4.5 under PPO-max and "
-            "further in vanilla's collapse; with it, it stays at 2.1, and gold is no lower (3.1 both). A weight of 4 "
-            "does the same as 1."
+            "As in the paper: without ptx the perplexity of pretraining text goes from 2.1 to 11 on the "
+            "mean under PPO-max and further in vanilla's collapse; with it, it stays at 2.1, and gold is "
+            "no lower (2.8 against 2.6, within the intervals). A weight of 4 does the same as 1."
         ),
     ),
     "reuse": Study(
@@ -160,11 +163,13 @@ STUDIES: Mapping[str, Study] = {
             "unclipped ratio, 16 epochs",
         ),
         found=(
-            "With one epoch the two objectives are the same, to the last digit, as they must be. Repeated without a "
-            "ratio the policy becomes deterministic (perplexity 1.6) and forgets its text (perplexity 234 at four "
-            "epochs, above 100,000 at eight), and at eight epochs gold collapses (-1.4); with the clipped ratio "
-            "eight epochs cost 0.2 points of gold, and sixteen 0.4. Without the clip 16 epochs end at -3.3, with it "
-            "at 1.8. All of these have a KL penalty of 0.05; without it we have not tried them."
+            "With one epoch the two objectives are the same, to the last digit, as they must be. Repeated "
+            "without a ratio gold is no lower at four epochs (1.8) and falls at eight (0.0; the text's "
+            "perplexity, 4 after one epoch, is 20,000); with the clipped ratio the best gold on the way "
+            "grows with the epochs (3.4 to 3.8), while the end is 1.2 at four, 0.3 at eight and 0.7 at "
+            "sixteen, where it forgets its text as well. Without the clip 16 epochs end at -1.3 and "
+            "forget most. Intervals are one to two points wide; all of these have a KL penalty of 0.05, "
+            "without it we have not tried them."
         ),
     ),
     "recipes": Study(
@@ -183,10 +188,12 @@ STUDIES: Mapping[str, Study] = {
             "max, value on the policy's trunk",
         ),
         found=(
-            "Against expectation the raw return ended no worse than the centred one (2.8 against 1.3; the intervals "
-            "overlap); why, the section on gradients says. RLOO is between them (2.0). GRPO, whose KL stands in the "
-            "loss with 0.04 instead of in the reward with 0.05, drifts furthest (KL 41) and collapses. A value head "
-            "on the policy's own trunk loses 0.2 points to a critic of its own."
+            "REINFORCE's raw return ends no worse than the centred one (2.1 against 1.7; the intervals "
+            "overlap); why, the section on gradients says. RLOO (1.4) is like them. GRPO, whose KL stands "
+            "in the loss with 0.04 instead of in the reward with 0.05 and whose groups have 4 answers "
+            "instead of 64, drifts furthest of those with one update a step (KL 38) and collapses in most "
+            "seeds; four updates a step make it worse (-3.8). A value head on the policy's own trunk is "
+            "as good as a critic of its own (2.7 against 2.8)."
         ),
     ),
     "comparison": Study(
@@ -206,12 +213,14 @@ STUDIES: Mapping[str, Study] = {
             "max",
         ),
         found=(
-            "Up to their peaks all lie on nearly one curve of gold over sqrt(KL); what differs is where they stop. "
-            "Top-tier SFT hardly moves (2.35, KL 0.2). DPO (3.2) ends as well as PPO-max (3.1) in less than half the "
-            "time, without a reward model; best-of-n fine-tuning (3.1) is near them at half their KL, and best-of-16 "
-            "sampling without any training is no worse (3.3, KL 1.8), at sixteen times the cost of an answer. With a "
-            "KL penalty of 0.05 and no more, PPO, A2C, RLOO and REINFORCE pass 3.3 to 3.6 on their way and lose it "
-            "again (1.3 to 2.2); GRPO collapses. Which of those is better on this budget the intervals do not tell."
+            "Up to their peaks all lie on nearly one curve of gold over sqrt(KL); what differs is where "
+            "they stop. Top-tier SFT hardly moves (2.3, KL 0.2). Best-of-n fine-tuning ends highest of "
+            "what is trained (3.2, KL 1.9), and best-of-16 sampling without any training is no worse "
+            "(3.3, KL 1.8), at sixteen times the cost of an answer. DPO (2.7) ends as PPO-max does (2.8) "
+            "in a third of the time and without a reward model. With a KL penalty of 0.05 and no more, "
+            "PPO, A2C, RLOO and REINFORCE pass 3.3 to 3.6 on their way and lose it again (1.2 to 1.8); "
+            "GRPO falls below the start. Which of those is better on this budget the intervals do not "
+            "tell; PPO with one update a step is A2C."
         ),
     ),
     "accuracy": Study(
@@ -226,11 +235,12 @@ STUDIES: Mapping[str, Study] = {
             "max",
         ),
         found=(
-            "In part as in the paper: from reward models of 0.2, 0.5 and 1 epoch the policies end at 1.6, 2.5 and "
-            "2.8, from three epochs at 3.1. But accuracy rises with the training too (0.61, 0.65, 0.67, 0.70), and "
-            "over these 20 runs it says much about the end (Spearman 0.68). That accuracy is not enough shows within "
-            "one training length only: of 0.5 epochs, models of 0.67 to 0.68 on held-out pairs gave 2.0, 2.65 and "
-            "3.3, and the one of 0.57 gave 2.9. Two hundred pairs measure an accuracy to within 0.03."
+            "In part as in the paper: from reward models of 0.2 and 0.5 epochs the policies end at 0.8 "
+            "and 1.9, from one epoch and from three at 2.9 and 2.8. Accuracy rises with the training too "
+            "(on the mean 0.59, 0.63, 0.66, 0.71), and over these 20 runs it says much about the end "
+            "(Spearman 0.69). That accuracy is not enough shows within one training length: of one epoch, "
+            "models of 0.625 on held-out pairs gave 2.9 and 3.1, and the one of 0.70 gave 2.75. Two "
+            "hundred pairs measure an accuracy to within 0.03."
         ),
     ),
     "labels": Study(
@@ -249,9 +259,10 @@ STUDIES: Mapping[str, Study] = {
             "max, 5000 labels",
         ),
         found=(
-            "As in the paper for PPO-max, which the KL holds: 1.8, 2.5, 3.1, 4.0, 4.15 from 100 to 5,000 labels. "
-            "Vanilla's best gold on the way rises to 3,000 labels (2.8 to 3.6) and its end falls with them (-2.4 to "
-            "-7.7): without a constraint every reward model is exploited, the better ones further."
+            "As in the paper for PPO-max, which the KL holds: 1.5, 1.9, 2.8, 4.0, 4.2 from 100 to 5,000 "
+            "labels. Vanilla's best gold on the way rises with the labels too (2.45 to 3.8), while its "
+            "end falls (-2.9, -3.4, -4.9, -6.5, -7.0, with intervals of three to eight points): without a "
+            "constraint every reward model is exploited, and more labels do not help."
         ),
     ),
     "small_steps": Study(
@@ -264,8 +275,9 @@ STUDIES: Mapping[str, Study] = {
             "vanilla, small steps, 5000 labels",
         ),
         found=(
-            "Three times the steps at a third of the rate do not help: the peak is as high (3.55 with 1,000 labels) "
-            "and the collapse deeper (-6.8 against -4.1), since the policy goes further in all."
+            "Three times the steps at a third of the rate do not help: the peak is as high (3.4 with "
+            "1,000 labels) and the end lower (-8.0 against -4.9, within the intervals), with a KL of 97 "
+            "instead of 70: the policy goes further in all."
         ),
     ),
 }
@@ -273,50 +285,53 @@ STUDIES: Mapping[str, Study] = {
 # Of the sections over all runs.
 FOUND_ALL: Mapping[str, str] = {
     "over_optimisation": (
-        "As in the paper for best-of-n: proxy always rises, gold rises and falls, the quadratic fits, alpha grows "
-        "with the labels (1.3 to 2.1) and beta falls (0.7 to 0.4), so that the best n moves from 8 at 100 labels to "
-        "128 at 3,000 and 5,000. For PPO only in part: the form fits the fall better than the peak, which lies where "
-        "best-of-n's does or before it, not further right; it moves right from 100 to 3,000 labels (0.96, 0.94, 1.1, "
-        "1.5) and back at 5,000 (1.3), where the fit is led by the depth of the fall, and beta does not fall with "
-        "the labels. PPO spends a hundred nats where n = 256 spends 4.5, as in the paper, but here for a worse "
-        "policy."
+        "As in the paper for best-of-n: proxy always rises, gold rises and falls with few labels, the "
+        "quadratic fits, alpha grows with the labels (0.9 to 1.9) and beta is lower with many (0.6 with "
+        "100 and 300, 0.33 with 3,000 and 5,000), so that the best n moves from 4 at 100 labels to 128 or "
+        "more at 3,000 and 5,000. For PPO in part: alpha grows (0.3 to 2.0) and the peak moves right with "
+        "every step of labels (0.7 to 1.6), but beta grows as well, and the peak lies near best-of-n's "
+        "with up to 300 labels and left of it with more, not further right. PPO spends far more KL than n "
+        "= 256 (4.5 nats), as in the paper, but here for a worse policy."
     ),
     "gradients": (
-        "As in the paper, and it explains why centring did not help REINFORCE here: where learning starts the mean "
-        "score is small beside its spread, and a baseline changes nothing (ratio 0.99). Once the policy scores well "
-        "it is the other way round: the step's mean takes off 81 % of the variance, and the mean of the same "
-        "question's other answers 95 %. The expected gradient is then too small beside the noise for the cosines to "
-        "tell that it is the same. Reward to go equals the return where no token but the last is rewarded, and with "
-        "a KL penalty it varies a little more without a baseline, since the return's KL cost takes off some of the "
+        "As in the paper, and it explains why centring did not help REINFORCE here: where learning starts "
+        "the mean score is small beside its spread, and the step's mean as a baseline changes next to "
+        "nothing (ratio 0.98). Once the policy scores well it is the other way round: the step's mean "
+        "takes off 86 % of the variance, and the mean of the same question's other answers 97 %. The "
+        "expected gradient is then too small beside the noise for the cosines to tell that it is the "
+        "same. Reward to go equals the return where no token but the last is rewarded, and with a KL "
+        "penalty it varies more without a baseline, since the return's KL cost takes off some of the "
         "score."
     ),
     "tails": (
-        "Not as in the paper: no long right tail appears at any time. From the start on the right side shortens "
-        "(reach 1.2 to 0.5) and the distribution leans left, in PPO-max as in vanilla, because the reward model "
-        "gives no answer of at most 20 tokens much more than it knows. What does come with the collapse is the share "
-        "above all that it gave its held-out pairs: 7 % at step 10, where gold peaks, 41 % at step 20, 57 % at step "
-        "40; PPO-max stays at 10 % or below."
+        "Not as in the paper: no long right tail comes with the collapse. The right side is a little "
+        "longer from the start (reach 1.4, interval 1.0 to 1.9) and never longer than that, in PPO-max as "
+        "in vanilla, because the reward model gives no answer of at most 20 tokens much more than it "
+        "knows. What does come with the collapse is the share above all that it gave its held-out pairs: "
+        "4 % at step 10, near gold's peak, 30 % at step 20, 59 % at step 40; PPO-max stays at 4 %."
     ),
     "alarms": (
-        "In all five runs of vanilla PPO an alarm comes, 3 to 12 steps after gold's peak with a window of 3 steps "
-        "and 10 to 23 with the product's 10; in PPO-max's none ever does. It is later than one would want: with a "
-        "window of 3 a third to more than all of the gold gained is lost by then, with 10 always most of it, and no "
-        "window fires before a tenth is lost. It tells of a collapse that has begun, not of one to come."
+        "In all four runs of vanilla PPO that collapse an alarm comes, 7 to 13 steps after gold's peak "
+        "with a window of 3 steps and 14 to 30 with the product's 10; in the fifth, which keeps most of "
+        "its gold, one comes with a window of 3 alone; in PPO-max's none ever does. It is later than one "
+        "would want: in the four all of the gold gained is lost by then (99 % or more). It tells of a "
+        "collapse that has happened, not of one to come."
     ),
     "support": (
-        "Its constant was chosen on earlier runs of a few seeds with 1,000 labels; all runs here were made after it. "
-        "With 1,000 labels it comes between five steps before gold's peak and two after, before a tenth is lost in "
-        "three of five, at a tenth and a fifth in the others; with small steps between three before and four after, "
-        "with 1 to 9 % missing. With 300 to 5,000 labels 0 to 21 % are missing in all runs of vanilla PPO. "
-        "With 100 labels it comes too early, while 11 to 31 % are still to gain. The older alarms came when a "
-        "third to more than all was "
-        "lost. PPO-max, whose gold stays, raises it too with up to 1,000 labels, and with 3,000 and 5,000 in three "
-        "runs of ten: it tells how far the labels carry, not that harm is done."
+        "Its constant was chosen on earlier runs of a few seeds with 1,000 labels; all runs here were "
+        "made after it. With 1,000 labels it comes between three steps before gold's peak and two after, "
+        "with at most 7 % missing in four of five runs and 34 % in the fifth; with small steps between "
+        "five before and three after, with 0 to 7 % missing in three, 22 and 51 % in the others. With "
+        "300, 3,000 and 5,000 labels 0 to 12 % are missing in all runs of vanilla PPO at its own rate. "
+        "With 100 labels it says little: 30 to 36 % are still to gain in three runs of five, and in one "
+        "45 % are lost. The older alarms came when all was lost. PPO-max raises it too, in all runs here: "
+        "it tells how far the labels carry, not that harm is done."
     ),
     "predictors": (
-        "KL tells most, with a penalty and without. The proxy reward that was trained on says the less the further a "
-        "policy has gone: over all runs, and most without a penalty, a higher proxy at the end goes with lower gold. "
-        "Length tells a collapse where nothing holds the policy, and nothing where a penalty does; there the "
-        "accuracy of the reward model says something. Perplexity says little in either."
+        "KL tells most, with a penalty and without. The proxy reward that was trained on says the less "
+        "the further a policy has gone: over all runs, and without a penalty more than with one, a higher "
+        "proxy at the end goes with lower gold. Length tells a collapse where nothing holds the policy, "
+        "and less where a penalty does; there the accuracy of the reward model says something. Perplexity "
+        "says little in either."
     ),
 }
