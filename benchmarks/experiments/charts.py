@@ -6,7 +6,7 @@ from html import escape
 
 COLOURS = (
     *("#0b6e99", "#b3541e", "#5b7f24", "#7a4fa3", "#8a6d00"),
-    *("#c2185b", "#222222", "#00897b", "#8d6e63", "#d32f2f"),
+    *("#c2185b", "#222222", "#00897b", "#8d6e63", "#e69f00"),
 )
 WIDTH, HEIGHT, GAP, TOP, LEFT = 210, 130, 26, 24, 44
 SMALL_WIDTH, SMALL_HEIGHT = 150, 90
@@ -90,7 +90,7 @@ class _Frame:
             if x + wide > self.width and x > GAP:
                 x, y = GAP, y + 16
             self.parts.append(
-                f'<rect x="{x}" y="{y}" width="14" height="4" fill="{COLOURS[place % len(COLOURS)]}"/>'
+                f'<path d="M{x},{y + 2}h14" fill="none" {_stroke(place)} stroke-width="4"/>'
                 f'<text x="{x + 19}" y="{y + 6}" fill="#222">{escape(name)}</text>'
             )
             x += wide
@@ -156,11 +156,18 @@ def _panel(
     if low < 0 < high:
         parts.append(f'<path d="M{at(begin, 0)}L{at(end, 0)}" stroke="#bbb" stroke-dasharray="3 3"/>')
     for name, curve in curves.items():
-        colour = COLOURS[names.index(name) % len(COLOURS)]
+        place = names.index(name)
+        colour = COLOURS[place % len(COLOURS)]
         if curve.lows:
             there = [at(x, y) for x, y in zip(curve.xs, curve.highs, strict=True)]
             back = [at(x, y) for x, y in zip(curve.xs, curve.lows, strict=True)][::-1]
             parts.append(f'<polygon points="{" ".join(there + back)}" fill="{colour}" opacity="0.18"/>')
         line = " ".join(at(x, y) for x, y in zip(curve.xs, curve.means, strict=True))
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
+        parts.append(f'<polyline points="{line}" fill="none" {_stroke(place)} stroke-width="1.8"/>')
     return parts
+
+
+def _stroke(place: int) -> str:
+    """Of the curve at this place among all: dashed where the colours begin again."""
+    dashes = ' stroke-dasharray="4 2"' if place >= len(COLOURS) else ""
+    return f'stroke="{COLOURS[place % len(COLOURS)]}"{dashes}'
