@@ -119,9 +119,7 @@ def serve(
                 cwd=settings.BASE_DIR,
                 env=environment,
                 start_new_session=True,
-                # SIGKILL: asked to end in a bad moment granian waits for ever, and then nobody is left to end it. Its
-                # web workers follow by themselves, with SIGTERM.
-                preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGKILL),
+                preexec_fn=partial(end_with_parent, os.getpid()),
             )
             if stopped:
                 process.send_signal(signal.SIGTERM)
@@ -144,15 +142,18 @@ def serve(
             signal.signal(number, handler)
 
 
-def end_with_parent(parent: int, death_signal: int = signal.SIGTERM) -> None:
-    """The calling process gets the signal when its parent, whose pid this is, ends in any way, SIGKILL included. On
-    Linux; elsewhere an orphan must be ended by hand.
+def end_with_parent(parent: int) -> None:
+    """The calling process is killed when its parent, whose pid this is, ends in any way, SIGKILL included. On Linux;
+    elsewhere an orphan must be ended by hand.
+
+    By SIGKILL: asked to end in a bad moment granian and its web workers wait for ever, with Python's lock in hand, so
+    that no thread of theirs could end them either, and whoever would is gone.
     """
     if sys.platform != "linux":
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before this was asked for
-        os.kill(os.getpid(), death_signal)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def web_worker_ends_with_its_server() -> None:

@@ -9,7 +9,6 @@ the import, which nobody sees before it is done.
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -194,7 +193,7 @@ class StoringProcesses:
         next_turns: list[Connection],
     ) -> None:
         """In the process."""
-        end_with_parent(parent, signal.SIGKILL)
+        end_with_parent(parent)
         own = (chunks, results, *turns, *next_turns)
         for end in self._ends:
             if end not in own:  # or nobody's end is told to the others
