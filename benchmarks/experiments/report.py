@@ -71,10 +71,10 @@ def write_report(rows: Sequence[Row], report: Path, folder: Path) -> None:
 INTRODUCTION = """# The experiments of Secrets of RLHF I, in a small world
 
 `.venv/bin/python -m benchmarks.experiments --processes 2 --report docs/experiments` (Zheng et al. 2023,
-arXiv 2307.04964; one thread a run, four to eighty processor seconds each; the measurements `best_of_n`, `gradients`
-and `watched` take half a minute to two minutes for each seed; all 370 runs about 140 processor minutes, beside other
-work). A study is run alone by its name, which is that of its picture: `python -m benchmarks.experiments comparison
-best_of_n`.
+arXiv 2307.04964; one thread a run, four to eighty processor seconds each; the 355 runs of all
+studies took 114 processor minutes beside other work, those of the measurements `best_of_n`, `gradients` and `watched`
+were not timed). A study is run alone by its name, which is that of its picture: `python -m benchmarks.experiments
+comparison best_of_n`.
 
 The world is the demonstration's in shorthand (`benchmarks/experiments/world.py`): 320 questions, 128 of them held
 out; a Llama of 2 layers and width 48, fine-tuned on 4,000 written answers; a proxy reward model from 1,000 labels

@@ -188,7 +188,7 @@ def kill_at_step(path, step):
 
 def wait_for_step(path, step, process):
     metrics = path / "metrics.jsonl"
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 120
     while not metrics.exists() or metrics.read_text().count("\n") < step:
         assert process.poll() is None and time.monotonic() < deadline, "the run ended before the step"
         time.sleep(0.005)
